@@ -1,0 +1,112 @@
+import { resolve } from 'node:path'
+
+/** Every setting, in one place: the only reader of the environment. The table also makes docs/CONFIGURATION.md. */
+
+export const SERVICES = ['inventory', 'payment', 'shipping', 'orders', 'gateway'] as const
+export type ServiceName = (typeof SERVICES)[number]
+/** Services that own a database. */
+export const OWNERS = ['orders', 'inventory', 'payment', 'shipping'] as const
+export type OwnerName = (typeof OWNERS)[number]
+
+type Kind = 'port' | 'folder' | 'url' | 'host' | 'integer' | 'level' | 'flag'
+export type Setting = { kind: Kind; default: string; meaning: string }
+
+export const SETTINGS = {
+  GATEWAY_HOST: { kind: 'host', default: '127.0.0.1', meaning: 'Address the REST gateway listens on' },
+  GATEWAY_PORT: { kind: 'port', default: '8000', meaning: 'Port of the REST gateway' },
+  ORDERS_PORT: { kind: 'port', default: '50051', meaning: 'gRPC port of orders' },
+  INVENTORY_PORT: { kind: 'port', default: '50052', meaning: 'gRPC port of inventory' },
+  PAYMENT_PORT: { kind: 'port', default: '50053', meaning: 'gRPC port of payment' },
+  SHIPPING_PORT: { kind: 'port', default: '50054', meaning: 'gRPC port of shipping' },
+  GRPC_HOST: { kind: 'host', default: '127.0.0.1', meaning: 'Address the gRPC services listen on' },
+  ORDERS_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach orders; GRPC_HOST and its port when unset' },
+  INVENTORY_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach inventory' },
+  PAYMENT_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach payment' },
+  SHIPPING_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach shipping' },
+  ORDERS_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of orders; embedded when unset' },
+  INVENTORY_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of inventory; embedded when unset' },
+  PAYMENT_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of payment; embedded when unset' },
+  SHIPPING_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of shipping; embedded when unset' },
+  POSTGRES_PORT: { kind: 'port', default: '54320', meaning: 'Port of the embedded PostgreSQL; the next free one when it is taken' },
+  DATA_DIR: { kind: 'folder', default: './data', meaning: 'Folder of the embedded PostgreSQL and of what must outlive a restart' },
+  LOG_DIR: { kind: 'folder', default: './logs', meaning: 'Folder of the log files' },
+  LOG_LEVEL: { kind: 'level', default: 'info', meaning: 'Least level that is logged: trace, debug, info, warn, error, silent' },
+  LOG_TERMINAL: { kind: 'flag', default: 'on', meaning: 'Print log lines on the terminal too: on, off' },
+  LEASE_MS: { kind: 'integer', default: '10000', meaning: 'How long an orders process may work on an order before another may take it over' },
+  RPC_TIMEOUT_MS: { kind: 'integer', default: '5000', meaning: 'Deadline of one call between services' },
+  WAIT_MS: { kind: 'integer', default: '5000', meaning: 'How long POST /orders waits for the end before it answers 202' },
+} as const satisfies Record<string, Setting>
+
+export type Config = {
+  gateway: { host: string; port: number; waitMs: number }
+  grpc: { host: string; ports: Record<OwnerName, number>; addresses: Record<OwnerName, string>; timeoutMs: number }
+  /** Empty: embedded. */
+  databaseUrls: Record<OwnerName, string>
+  postgresPort: number
+  dataDir: string
+  log: { dir: string; level: string; terminal: boolean }
+  leaseMs: number
+}
+
+/** Every problem of the settings at once. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+  readonly problems: string[]
+  constructor(problems: string[]) {
+    super(`the settings are wrong:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+function problemWith(name: string, kind: Kind, value: string): string | undefined {
+  const says = (wanted: string) => `${name} is "${value}", but must be ${wanted}`
+  switch (kind) {
+    case 'port':
+      return /^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535 ? undefined : says('a port from 1 to 65535')
+    case 'integer':
+      return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : says('a whole number above 0')
+    case 'url':
+      return value === '' || /^postgres(ql)?:\/\/.+/.test(value) ? undefined : `${name} must start with postgres://`
+    case 'level':
+      return LEVELS.includes(value) ? undefined : says(`one of ${LEVELS.join(', ')}`)
+    case 'flag':
+      return value === 'on' || value === 'off' ? undefined : says('on or off')
+    case 'folder':
+      return value !== '' ? undefined : says('a folder')
+    case 'host':
+      return /\s/.test(value) ? says('an address without spaces') : undefined
+    default:
+      return kind satisfies never
+  }
+}
+
+/** Reads all settings, or throws a {@link ConfigError} that names all that is wrong. */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const values = {} as Record<keyof typeof SETTINGS, string>
+  const problems: string[] = []
+  for (const [name, setting] of Object.entries(SETTINGS) as [keyof typeof SETTINGS, Setting][]) {
+    const value = env[name]?.trim() || setting.default
+    const problem = problemWith(name, setting.kind, value)
+    if (problem) problems.push(problem)
+    values[name] = value
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  const perOwner = <T>(make: (upper: Uppercase<OwnerName>) => T) =>
+    Object.fromEntries(OWNERS.map((owner) => [owner, make(owner.toUpperCase() as Uppercase<OwnerName>)])) as Record<OwnerName, T>
+  return {
+    gateway: { host: values.GATEWAY_HOST, port: Number(values.GATEWAY_PORT), waitMs: Number(values.WAIT_MS) },
+    grpc: {
+      host: values.GRPC_HOST,
+      ports: perOwner((owner) => Number(values[`${owner}_PORT`])),
+      addresses: perOwner((owner) => values[`${owner}_ADDRESS`] || `${values.GRPC_HOST}:${values[`${owner}_PORT`]}`),
+      timeoutMs: Number(values.RPC_TIMEOUT_MS),
+    },
+    databaseUrls: perOwner((owner) => values[`${owner}_DATABASE_URL`]),
+    postgresPort: Number(values.POSTGRES_PORT),
+    dataDir: resolve(values.DATA_DIR),
+    log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
+    leaseMs: Number(values.LEASE_MS),
+  }
+}

@@ -1,0 +1,77 @@
+import { ChannelCredentials, type ServiceImplementation, ServerError, Status, createChannel, createClientFactory, createServer, type CompatServiceDefinition, type Client, ClientError, type ServerMiddleware } from 'nice-grpc'
+import { deadlineMiddleware, type DeadlineOptions } from 'nice-grpc-client-middleware-deadline'
+import { HealthDefinition, HealthServiceImpl } from 'nice-grpc-server-health'
+import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection'
+import { readFile } from 'node:fs/promises'
+import { isDatabaseDown } from './postgres.ts'
+import type { Log } from './log.ts'
+
+/** gRPC between services: servers with health and reflection, clients with deadlines. */
+
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+const CHANNEL_OPTIONS = {
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  // A service that comes back should be found within a second, not after the default two minutes.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+}
+
+export type GrpcServer = { port: number; stop(): Promise<void> }
+
+/** Serves one service with standard health checking and reflection. @throws when the address is taken. */
+export async function serveGrpc<S extends CompatServiceDefinition>(
+  definition: S,
+  implementation: ServiceImplementation<S>,
+  { address, log }: { address: string; log: Log },
+): Promise<GrpcServer> {
+  const server = createServer({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES }).use(tellErrors(log))
+  server.add(definition, implementation)
+  server.add(HealthDefinition, HealthServiceImpl())
+  const descriptors = await readFile(new URL('../gen/descriptors.binpb', import.meta.url))
+  server.add(ServerReflectionService, ServerReflection(descriptors, [String((definition as { fullName?: string }).fullName)]))
+  const port = await server.listen(address)
+  return {
+    port,
+    stop: async () => {
+      // grpc-js finishes calls in flight but may wait for idle connections for ever.
+      const forced = setTimeout(() => server.forceShutdown(), 10_000)
+      await server.shutdown()
+      clearTimeout(forced)
+    },
+  }
+}
+
+/** A database that is down is "unavailable", never "internal": callers try again. Anything unforeseen is logged here. */
+function tellErrors(log: Log): ServerMiddleware {
+  return async function* (call, context) {
+    try {
+      return yield* call.next(call.request, context)
+    } catch (error) {
+      if (error instanceof ServerError || (error as Error)?.name === 'AbortError') throw error
+      if (isDatabaseDown(error)) {
+        log.warn({ rpc: call.method.path, error: (error as Error).message }, 'database unavailable')
+        throw new ServerError(Status.UNAVAILABLE, 'the database is unavailable')
+      }
+      log.error({ rpc: call.method.path, err: error }, 'call failed')
+      throw new ServerError(Status.INTERNAL, 'internal error')
+    }
+  }
+}
+
+export type GrpcClient<S extends CompatServiceDefinition> = Client<S, DeadlineOptions> & { close(): void }
+
+/** A client with a deadline on every call. Connects by itself, and again when the service comes back. */
+export function connectGrpc<S extends CompatServiceDefinition>(definition: S, address: string, timeoutMs: number): GrpcClient<S> {
+  const channel = createChannel(address, ChannelCredentials.createInsecure(), CHANNEL_OPTIONS)
+  const client = createClientFactory().use(deadlineMiddleware).create(definition, channel, { '*': { deadline: timeoutMs } } as never)
+  return Object.assign(client as Client<S, DeadlineOptions>, { close: () => channel.close() })
+}
+
+/** Whether a failed call says nothing about what was decided: the service is down, slow, or the connection broke. */
+export function isUnavailable(error: unknown): boolean {
+  if ((error as Error)?.name === 'AbortError') return true
+  return error instanceof ClientError && [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.RESOURCE_EXHAUSTED, Status.CANCELLED].includes(error.code)
+}

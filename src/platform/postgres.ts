@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto'
+import pg from 'pg'
+
+/** PostgreSQL, pipelined: a transaction's statements travel together, and its last writes travel with the commit. */
+
+// Counts and amounts are bigint columns; beyond 2^53 a JavaScript number would lie, so refuse instead.
+pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond 2^53`)
+  return value
+})
+
+export type Statement = { name: string; text: string; values: unknown[] }
+
+const statements = new WeakMap<TemplateStringsArray, { name: string; text: string }>()
+
+/** SQL with parameters: sql`select … where id = ${id}`. Prepared once per connection. Never build SQL from strings. */
+export function sql(strings: TemplateStringsArray, ...values: unknown[]): Statement {
+  let prepared = statements.get(strings)
+  if (!prepared) {
+    const text = strings.reduce((all, part, i) => `${all}$${i}${part}`)
+    prepared = { name: createHash('sha1').update(text).digest('base64url').slice(0, 20), text }
+    statements.set(strings, prepared)
+  }
+  return { ...prepared, values }
+}
+
+/** Rows for `from jsonb_to_recordset(${rows(list)}) as r(column type, …)`. As fast as arrays here (docs/decisions/0002). */
+export const rows = (list: readonly unknown[]): string => JSON.stringify(list)
+
+export interface Transaction {
+  /** Sent at once, without waiting for earlier statements. Shape of a row: the caller's word. */
+  query<Row>(statement: Statement): Promise<Row[]>
+  /** Sent at once, checked at commit: its failure fails the transaction. Answers nothing. */
+  write(statement: Statement): void
+}
+
+export interface Database {
+  query<Row>(statement: Statement): Promise<Row[]>
+  /**
+   * Runs `work` in one transaction and commits it. Serialisation failures and deadlocks are tried again, so `work`
+   * may run more than once. When the connection is lost during the commit the outcome is unknown: the error is
+   * passed on, and callers are idempotent.
+   */
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+const MAX_TRIES = 5
+const RETRY = new Set(['40001', '40P01'])
+
+export function openDatabase(url: string, { max = 4, applicationName = 'comanda' } = {}): Database {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    application_name: applicationName,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 60_000,
+    statement_timeout: 30_000,
+    query_timeout: 35_000,
+    // A paused process must not hold its row locks for ever.
+    idle_in_transaction_session_timeout: 15_000,
+    keepAlive: true,
+    pipeline: true,
+  } as pg.PoolConfig)
+  // Both are needed: a checked-out client between two statements reports a lost connection on itself.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
+
+  return {
+    async query<Row>(statement: Statement): Promise<Row[]> {
+      const result = await pool.query(statement)
+      return result.rows as Row[]
+    },
+    async transaction(work) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await runOnce(pool, work)
+        } catch (error) {
+          if (attempt >= MAX_TRIES || !RETRY.has(sqlState(error) ?? '')) throw error
+        }
+      }
+    },
+    close: () => pool.end(),
+  }
+}
+
+async function runOnce<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  const sent: Promise<unknown>[] = []
+  const send = (statement: Statement | string) => {
+    const result = client.query(statement as pg.QueryConfig)
+    sent.push(result)
+    result.catch(() => {}) // looked at below
+    return result
+  }
+  let broken = false
+  try {
+    send('begin')
+    const value = await work({
+      query: async <Row>(statement: Statement) => (await send(statement)).rows as Row[],
+      write: (statement) => void send(statement),
+    })
+    const commit = send('commit')
+    await Promise.all(sent)
+    // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, not with an error.
+    if ((await commit).command !== 'COMMIT') throw new Error('the transaction was rolled back')
+    return value
+  } catch (error) {
+    await client.query('rollback').catch(() => {
+      broken = true
+    })
+    await Promise.allSettled(sent)
+    return await firstCause(error, sent)
+  } finally {
+    client.release(broken)
+  }
+}
+
+/** In a pipeline every statement after the failing one reports "transaction aborted": the cause is the first failure. */
+async function firstCause(error: unknown, sent: Promise<unknown>[]): Promise<never> {
+  for (const result of await Promise.allSettled(sent)) {
+    if (result.status === 'rejected') throw result.reason
+  }
+  throw error
+}
+
+/** SQLSTATE of an error from PostgreSQL; undefined for any other error. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined
+}
+
+/** Whether an error means "the database can't be reached or used now", so that asking again later may help. */
+export function isDatabaseDown(error: unknown): boolean {
+  const state = sqlState(error)
+  if (state) return /^(08|53|57|58)/.test(state) || RETRY.has(state)
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  if (code && ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENOENT'].includes(code)) return true
+  const message = error instanceof Error ? error.message : ''
+  return /connection terminated|timeout exceeded when trying to connect|connection error|not queryable|query read timeout|cannot use a pool/i.test(message)
+}

@@ -1,0 +1,10 @@
+import type { Config } from './config.ts'
+import type { Log } from './log.ts'
+
+/** What every service is started with; the database exists and is empty or of an earlier version. */
+export type ServiceContext = { config: Config; databaseUrl: string; log: Log }
+
+/** A started service: it accepts calls. `stop` finishes what is in flight. */
+export type RunningService = { address: string; stop(): Promise<void> }
+
+export type StartService = (context: ServiceContext) => Promise<RunningService>
