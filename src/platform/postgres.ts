@@ -40,9 +40,10 @@ export interface Database {
   /**
    * Runs `work` in one transaction and commits it. Serialisation failures and deadlocks are tried again, so `work`
    * may run more than once. When the connection is lost during the commit the outcome is unknown: the error is
-   * passed on, and callers are idempotent.
+   * passed on, and callers are idempotent. `retryOn`: further SQLSTATEs that are worth another try, such as 23505 where
+   * a key that another transaction just inserted will be found by the second run.
    */
-  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+  transaction<T>(work: (tx: Transaction) => Promise<T>, options?: { retryOn?: string[] }): Promise<T>
   close(): Promise<void>
 }
 
@@ -72,12 +73,13 @@ export function openDatabase(url: string, { max = 4, applicationName = 'comanda'
       const result = await pool.query(statement)
       return result.rows as Row[]
     },
-    async transaction(work) {
+    async transaction(work, { retryOn = [] } = {}) {
       for (let attempt = 1; ; attempt++) {
         try {
           return await runOnce(pool, work)
         } catch (error) {
-          if (attempt >= MAX_TRIES || !RETRY.has(sqlState(error) ?? '')) throw error
+          const state = sqlState(error) ?? ''
+          if (attempt >= MAX_TRIES || !(RETRY.has(state) || retryOn.includes(state))) throw error
         }
       }
     },

@@ -1,0 +1,146 @@
+import { batched } from '../platform/batched.ts'
+import type { Log } from '../platform/log.ts'
+import type { Database } from '../platform/postgres.ts'
+import type { Change, Order } from './order.ts'
+import { cancelOrder, placeOrder, type Services, type Surroundings, settleOrder, undoOrder } from './place-order.ts'
+import * as store from './store.ts'
+
+/** Runs the work of orders, parks what must wait, and takes up what was left lying. */
+
+const SWEEP_EVERY_MS = 250
+const SWEEP_AT_MOST = 256
+/** Orders that the sweeper may have in work at once: a service that comes back meets a queue, not a herd. */
+const SWEPT_AT_ONCE = 1_024
+
+export type Coordinator = {
+  /** Works on an order that this process holds the lease of, until it has nothing due. Resolves to the order as it then stands. */
+  run(order: Order): Promise<Order>
+  /** The run of an order in this process, if there is one. */
+  running(orderId: string): Promise<Order> | undefined
+  /** Writes one change; null when the order has moved on meanwhile. Batched. */
+  save(change: Change): Promise<Order | null>
+  /** Stops taking up orders and waits for those in work, up to `ms`. What is left is taken over when its lease runs out. */
+  stop(ms: number): Promise<void>
+}
+
+type Dependencies = { db: Database; services: Services; around: Surroundings; leaseMs: number; log: Log }
+
+export function startCoordinator({ db, services, around, leaseMs, log }: Dependencies): Coordinator {
+  const runs = new Map<string, { ended: Promise<Order>; order: Order; leasedAt: number }>()
+
+  const saveOne = batched<Change, { version: number; due_at: Date | null } | null>(
+    async (changes) => {
+      const saved = await store.saveChanges(db, changes, leaseMs)
+      return changes.map((change) => saved.get(change.order.id) ?? null)
+    },
+    { max: 256, concurrency: 2, splitOn: () => true },
+  )
+  const save = async (change: Change): Promise<Order | null> => {
+    const saved = await saveOne(change)
+    return saved && { ...change.order, ...saved, updated_at: around.now() }
+  }
+
+  const work = async (held: Order): Promise<Order> => {
+    let order = held
+    while (order.work) {
+      const change = await next(order, services, around)
+      const saved = await save(change)
+      if (!saved) {
+        // Cancelled, told of a shipment, or taken over meanwhile: whoever wrote that goes on from there.
+        log.info({ order_id: order.id, request_id: order.request_id, work: order.work }, 'the order has moved on; leaving it')
+        return (await store.getOrders(db, [order.id])).get(order.id) ?? order
+      }
+      tell(log, change)
+      if (change.dueInMs !== 0) return saved
+      order = saved
+      const entry = runs.get(order.id)
+      if (entry) Object.assign(entry, { order, leasedAt: performance.now() })
+    }
+    return order
+  }
+
+  const run = (order: Order): Promise<Order> => {
+    const ended = work(order)
+      .catch((error: unknown) => {
+        // Nothing is lost: the lease runs out and the order is taken up again.
+        log.error({ order_id: order.id, request_id: order.request_id, err: error }, 'work on the order failed')
+        return order
+      })
+      .finally(() => {
+        if (runs.get(order.id)?.ended === ended) runs.delete(order.id)
+      })
+    runs.set(order.id, { ended, order, leasedAt: performance.now() })
+    return ended
+  }
+
+  const sweeper = startSweeper({ everyMs: SWEEP_EVERY_MS, log }, async () => {
+    const old = [...runs.values()].filter((entry) => performance.now() - entry.leasedAt > leaseMs / 3)
+    if (old.length > 0) {
+      await store.renewLeases(db, old.map((entry) => entry.order), leaseMs)
+      for (const entry of old) entry.leasedAt = performance.now()
+    }
+    const room = Math.min(SWEEP_AT_MOST, SWEPT_AT_ONCE - runs.size)
+    if (room <= 0) return
+    for (const order of await store.claimDueOrders(db, { limit: room, leaseMs })) {
+      log.info({ order_id: order.id, request_id: order.request_id, work: order.work, epoch: order.epoch }, 'order taken up again')
+      void run(order)
+    }
+  })
+
+  return {
+    run,
+    save,
+    running: (orderId) => runs.get(orderId)?.ended,
+    async stop(ms) {
+      await sweeper.stop()
+      const all = Promise.allSettled([...runs.values()].map((entry) => entry.ended))
+      await Promise.race([all, new Promise((resolve) => setTimeout(resolve, ms).unref())])
+    },
+  }
+}
+
+/** One step further: what the order's work comes to. */
+function next(order: Order, services: Services, around: Surroundings): Promise<Change> {
+  switch (order.work) {
+    case 'place':
+      return placeOrder(order, services, around)
+    case 'cancel':
+      return cancelOrder(order, services, around)
+    case 'undo':
+      return undoOrder(order, services, around)
+    case 'settle':
+      return settleOrder(order, services, around)
+    case null:
+      throw new Error(`order ${order.id} has no work`)
+    default:
+      return order.work satisfies never
+  }
+}
+
+function tell(log: Log, { order, event, dueInMs }: Change): void {
+  const line = { order_id: order.id, request_id: order.request_id }
+  if (event) log.info({ ...line, ...event.data, ...(order.work && dueInMs && { next_try_in_ms: dueInMs }) }, event.type)
+  else log.debug({ ...line, service: order.waiting_service, attempts: order.attempts, next_try_in_ms: dueInMs }, 'still waiting')
+}
+
+/** Calls `sweep` again and again, never twice at once; a failure is logged and the next turn tries again. */
+function startSweeper({ everyMs, log }: { everyMs: number; log: Log }, sweep: () => Promise<void>): { stop(): Promise<void> } {
+  let stopped = false
+  let timer: NodeJS.Timeout | undefined
+  let current = Promise.resolve()
+  const turn = () => {
+    current = sweep()
+      .catch((error: unknown) => log.warn({ error: (error as Error).message }, 'sweep failed; trying again'))
+      .then(() => {
+        if (!stopped) timer = setTimeout(turn, everyMs)
+      })
+  }
+  turn()
+  return {
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await current
+    },
+  }
+}

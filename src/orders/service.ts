@@ -1,0 +1,154 @@
+import { type CallContext, type ServiceImplementation, ServerError, Status } from 'nice-grpc'
+import { type OrdersServiceDefinition, type PlaceOrderOutcome, type ShipmentFact } from '../gen/comanda/v1/orders.ts'
+import type { Log } from '../platform/log.ts'
+import { type Answer, done, refused, toWire, unknown } from '../platform/outcome.ts'
+import type { Database } from '../platform/postgres.ts'
+import { acceptOrders, type ProductCheck } from './accept.ts'
+import type { Coordinator } from './coordinator.ts'
+import { orderMessage } from './messages.ts'
+import { type Change, type Order, type OrderStatus, nextStatuses, recordShipment, requestCancel } from './order.ts'
+import * as store from './store.ts'
+
+const MAX_PAGE = 200
+const SAVE_TRIES = 10
+/** How often an order that another process works on is looked at, while somebody waits for its end. */
+const LOOK_EVERY_MS = 200
+
+type Dependencies = { db: Database; coordinator: Coordinator; products: ProductCheck; leaseMs: number; log: Log }
+
+/** orders over gRPC: receives and coordinates. Rules in order.ts, the saga in place-order.ts, SQL in store.ts. */
+export function ordersService({ db, coordinator, products, leaseMs, log }: Dependencies): ServiceImplementation<OrdersServiceDefinition> {
+  return {
+    async *placeOrders({ commands }, { signal }: CallContext) {
+      const answers = await acceptOrders(db, commands, { leaseMs, products })
+      const ends = endsInOrder()
+      const outcomes = answers.map((answer, index): PlaceOrderOutcome => {
+        if (answer.kind !== 'done') return { index, ended: true, ...toWire(answer, orderMessage as never) }
+        const { order, isNew } = answer.value
+        if (isNew) log.info({ order_id: order.id, request_id: order.request_id, user_id: order.user_id }, 'order.accepted')
+        const open = order.status === 'pending' && !order.waiting_service
+        if (open) ends.expect(index, isNew ? coordinator.run(order) : endOf(order.id, signal))
+        return { index, ended: !open, ...toWire(done(order), orderMessage) }
+      })
+      yield { outcomes }
+      for await (const batch of ends) {
+        yield { outcomes: batch.map(({ index, order }) => ({ index, ended: true, ...toWire(done(order), orderMessage) })) }
+      }
+    },
+    async getOrders({ orderIds }) {
+      const found = await store.getOrders(db, orderIds)
+      return { orders: orderIds.flatMap((id) => found.get(id) ?? []).map(orderMessage) }
+    },
+    async listOrders({ queries }) {
+      const pages = queries.map(async (query) => {
+        if (query.status && !(query.status in nextStatuses)) throw new ServerError(Status.INVALID_ARGUMENT, `no status ${query.status}`)
+        const limit = Math.min(Math.max(query.limit, 1), MAX_PAGE)
+        const orders = await store.listOrders(db, { ...query, from: query.from, to: query.to, status: query.status as OrderStatus | '', limit })
+        return { orders: orders.map(orderMessage), next: orders.length === limit ? (orders.at(-1)?.id ?? '') : '' }
+      })
+      return { pages: await Promise.all(pages) }
+    },
+    async listOrderEvents({ orderIds }) {
+      const found = await store.listEvents(db, orderIds)
+      const histories = orderIds.map((orderId) => ({
+        orderId,
+        events: (found.get(orderId) ?? []).map((event) => ({ id: event.id, type: event.type, at: event.at, data: JSON.stringify(event.data) })),
+      }))
+      return { histories }
+    },
+    async cancelOrders({ commands }) {
+      const answers = commands.map((command) => cancelOne(command.orderId, command.reason))
+      return { outcomes: (await Promise.all(answers)).map((answer) => toWire(answer, orderMessage)) }
+    },
+    async recordShipments({ facts }) {
+      // One after the other where they are of one order; the writes of different orders are batched.
+      const byOrder = Map.groupBy(facts, (fact) => fact.orderId)
+      const answers = new Map<ShipmentFact, Answer<Order>>()
+      await Promise.all([...byOrder.values()].map(async (list) => {
+        for (const fact of list) answers.set(fact, await recordOne(fact))
+      }))
+      return { outcomes: facts.map((fact) => toWire(answers.get(fact) as Answer<Order>, orderMessage)) }
+    },
+  }
+
+  /** Changes an order that others may change too: reads, decides, writes if nothing moved, and else begins again. */
+  async function change(orderId: string, decide: (order: Order) => Change | Answer<Order>): Promise<Answer<Order>> {
+    for (let tries = 0; tries < SAVE_TRIES; tries++) {
+      const order = (await store.getOrders(db, [orderId])).get(orderId)
+      if (!order) return refused('unknown_order', `there is no order ${orderId}`)
+      const decision = decide(order)
+      if ('kind' in decision) return decision
+      const saved = await coordinator.save(decision)
+      if (saved) {
+        log.info({ order_id: orderId, request_id: order.request_id, ...decision.event?.data }, decision.event?.type)
+        return done(await coordinator.run(saved))
+      }
+    }
+    return unknown(`order ${orderId} changes too often just now; try again`)
+  }
+
+  async function cancelOne(orderId: string, reason: string): Promise<Answer<Order>> {
+    const answer = await change(orderId, (order) => {
+      if (order.status === 'cancelled' || order.work === 'cancel') return done(order)
+      if (order.status === 'pending' || order.status === 'confirmed') return requestCancel(order, reason)
+      if (order.status === 'rejected') return refused('order_ended', `order ${orderId} was rejected; there is nothing to cancel`)
+      return refused('already_dispatched', `order ${orderId} is ${order.status}; its goods have left`)
+    })
+    const order = answer.kind === 'done' ? answer.value : undefined
+    if (!order || order.status === 'cancelled' || order.work === 'cancel') return answer
+    return refused('already_dispatched', `the goods of order ${orderId} have left`)
+  }
+
+  function recordOne(fact: ShipmentFact): Promise<Answer<Order>> {
+    const status = fact.status === 'delivered' ? 'delivered' : 'dispatched'
+    return change(fact.orderId, (order) => {
+      // Dispatched between our booking and our confirming: shipping tells us again when we know of it ourselves.
+      if (order.status === 'pending') return unknown(`order ${order.id} is not confirmed yet`)
+      if (!order.shipments.some((shipment) => shipment.id === fact.shipmentId)) return refused('unknown_shipment', `order ${order.id} has no shipment ${fact.shipmentId}`)
+      if (order.status === 'cancelled' || order.status === 'rejected') return refused('order_ended', `order ${order.id} is ${order.status}`)
+      return recordShipment(order, { shipmentId: fact.shipmentId, status }) ?? done(order)
+    })
+  }
+
+  /** The end of an order that this call did not start: here, in another process, or left by one that died. */
+  async function endOf(orderId: string, signal: AbortSignal): Promise<Order> {
+    for (;;) {
+      const here = coordinator.running(orderId)
+      if (here) return here
+      const order = (await store.getOrders(db, [orderId])).get(orderId)
+      if (order && (order.status !== 'pending' || order.waiting_service)) return order
+      if (signal.aborted) throw new Error('nobody waits any more')
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+    }
+  }
+}
+
+type End = { index: number; order: Order }
+
+/** Ends of orders as they come, those that came together in one batch. */
+function endsInOrder(): { expect(index: number, ended: Promise<Order>): void } & AsyncIterable<End[]> {
+  let arrived: End[] = []
+  let open = 0
+  let wake = () => {}
+  return {
+    expect(index, ended) {
+      open++
+      ended
+        .then((order) => arrived.push({ index, order }))
+        .catch(() => {}) // the order goes on without us; whoever asks again will see it
+        .finally(() => {
+          open--
+          wake()
+        })
+    },
+    async *[Symbol.asyncIterator]() {
+      while (open > 0 || arrived.length > 0) {
+        if (arrived.length === 0) await new Promise<void>((resolve) => { wake = resolve })
+        await new Promise((resolve) => setImmediate(resolve)) // those of the same batch come along
+        const batch = arrived
+        arrived = []
+        if (batch.length > 0) yield batch
+      }
+    },
+  }
+}

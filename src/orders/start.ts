@@ -1,0 +1,35 @@
+import { InventoryServiceDefinition } from '../gen/comanda/v1/inventory.ts'
+import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
+import { connectGrpc, serveGrpc } from '../platform/grpc.ts'
+import { migrate } from '../platform/migrate.ts'
+import { openDatabase } from '../platform/postgres.ts'
+import type { StartService } from '../platform/service.ts'
+import { productCheck } from './accept.ts'
+import { startCoordinator } from './coordinator.ts'
+import { ordersService } from './service.ts'
+import { connectServices } from './services.ts'
+
+/** How long a stopping process waits for the orders in its hands; what is left is taken over when the lease runs out. */
+const DRAIN_MS = 8_000
+
+export const startOrders: StartService = async ({ config, databaseUrl, log }) => {
+  await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
+  const { leaseMs } = config
+  const db = openDatabase(databaseUrl, { max: 8, applicationName: 'comanda orders' })
+  const services = connectServices(config.grpc)
+  const catalogue = connectGrpc(InventoryServiceDefinition, config.grpc.addresses.inventory, 1_000)
+  const products = productCheck(async (productIds) => new Set((await catalogue.getProducts({ productIds })).products.map((product) => product.id)))
+  const around = { now: () => new Date(), random: Math.random }
+  const coordinator = startCoordinator({ db, services, around, leaseMs, log })
+  const address = `${config.grpc.host}:${config.grpc.ports.orders}`
+  const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log }), { address, log })
+  return {
+    address,
+    async stop() {
+      await Promise.all([server.stop(), coordinator.stop(DRAIN_MS)])
+      services.close()
+      catalogue.close()
+      await db.close()
+    },
+  }
+}

@@ -1,0 +1,125 @@
+import { type Database, rows, sql } from '../platform/postgres.ts'
+import type { Change, Order, OrderStatus } from './order.ts'
+
+/** Orders and their history. Each function takes many; accept and save are one statement, so one durable commit. */
+
+const EVENTS_AT_MOST = 1_000
+
+/**
+ * Stores new orders with their idempotency keys and first events. An id or key that exists already is left alone.
+ * @returns ids and times of those that were new.
+ */
+export function acceptOrders(db: Database, orders: readonly Order[], leaseMs: number): Promise<{ id: string; created_at: Date; due_at: Date }[]> {
+  return db.query(sql`
+    with accepted as (
+      insert into orders (id, user_id, status, items, currency, freight_minor, expected_total_minor, payment_method, payment_token,
+                          shipping_method, address, metadata, request_id, idempotency_key, fingerprint, work, due_at)
+      select id, user_id, 'pending', items, currency, freight_minor, expected_total_minor, payment_method, payment_token,
+             shipping_method, address, metadata, request_id, idempotency_key, fingerprint, 'place', now() + ${leaseMs} * interval '1 ms'
+      from jsonb_to_recordset(${rows(orders)}) as r(
+        id uuid, user_id text, items jsonb, currency text, freight_minor bigint, expected_total_minor bigint, payment_method text,
+        payment_token text, shipping_method text, address jsonb, metadata jsonb, request_id text, idempotency_key text, fingerprint text)
+      order by idempotency_key, id
+      on conflict do nothing
+      returning id, created_at, due_at, user_id, request_id
+    ), told as (
+      insert into order_events (order_id, type, data)
+      select id, 'order.accepted', jsonb_build_object('user_id', user_id, 'request_id', request_id) from accepted
+    )
+    select id, created_at, due_at from accepted`)
+}
+
+/**
+ * Writes changes, each only if its order still has the version and epoch that the change was made from.
+ * @returns by id: the new version and due time of those that were written.
+ */
+export async function saveChanges(db: Database, changes: readonly Change[], leaseMs: number): Promise<Map<string, { version: number; due_at: Date | null }>> {
+  const list = changes.map(({ order, dueInMs, event }) => ({
+    ...changeable(order),
+    due_in_ms: dueInMs === 0 ? leaseMs : dueInMs, // due now means: the one who writes this goes on with it
+    event_type: event?.type,
+    event_data: event?.data,
+  }))
+  const saved = await db.query<{ id: string; version: number; due_at: Date | null }>(sql`
+    with change as (
+      select * from jsonb_to_recordset(${rows(list)}) as r(
+        id uuid, version bigint, epoch int, status text, items jsonb, currency text, total_minor bigint, payment jsonb, shipments jsonb,
+        rejected_by text, rejection_code text, rejection_message text, work text, due_in_ms float8, attempts int,
+        waiting_service text, waiting_reason text, waiting_since timestamptz, event_type text, event_data jsonb)
+    ), saved as (
+      update orders o
+      set status = c.status, items = c.items, currency = c.currency, total_minor = c.total_minor, payment = c.payment,
+          shipments = c.shipments, rejected_by = c.rejected_by, rejection_code = c.rejection_code, rejection_message = c.rejection_message,
+          work = c.work, due_at = now() + c.due_in_ms * interval '1 ms', attempts = c.attempts, waiting_service = c.waiting_service,
+          waiting_reason = c.waiting_reason, waiting_since = c.waiting_since, version = o.version + 1, updated_at = now()
+      from change c
+      where o.id = c.id and o.version = c.version and o.epoch = c.epoch
+      returning o.id, o.version, o.due_at, c.event_type, c.event_data
+    ), told as (
+      insert into order_events (order_id, type, data)
+      select id, event_type, coalesce(event_data, '{}') from saved where event_type is not null
+    )
+    select id, version, due_at from saved`)
+  return new Map(saved.map((row) => [row.id, row]))
+}
+
+/** What can change of an order; the rest is written once. */
+function changeable(order: Order) {
+  const { id, version, epoch, status, items, currency, total_minor, payment, shipments, rejected_by, rejection_code, rejection_message } = order
+  const { work, attempts, waiting_service, waiting_reason, waiting_since } = order
+  return {
+    ...{ id, version, epoch, status, items, currency, total_minor, payment, shipments, rejected_by, rejection_code, rejection_message },
+    ...{ work, attempts, waiting_service, waiting_reason, waiting_since },
+  }
+}
+
+/**
+ * Takes over orders whose lease or waiting time has run out, oldest first. Orders that another process is just taking are
+ * skipped; the epoch goes up, so whatever the former owner still writes is refused.
+ */
+export function claimDueOrders(db: Database, { limit, leaseMs }: { limit: number; leaseMs: number }): Promise<Order[]> {
+  return db.query<Order>(sql`
+    update orders set epoch = epoch + 1, due_at = now() + ${leaseMs} * interval '1 ms'
+    where id in (select id from orders where work is not null and due_at <= now() order by due_at limit ${limit}::int for update skip locked)
+    returning *`)
+}
+
+/** Keeps the lease of orders that this process still works on. */
+export async function renewLeases(db: Database, orders: readonly { id: string; epoch: number }[], leaseMs: number): Promise<void> {
+  await db.query(sql`
+    update orders o set due_at = now() + ${leaseMs} * interval '1 ms'
+    from jsonb_to_recordset(${rows(orders)}) as r(id uuid, epoch int)
+    where o.id = r.id and o.epoch = r.epoch and o.work is not null`)
+}
+
+export async function getOrders(db: Database, ids: readonly string[]): Promise<Map<string, Order>> {
+  const found = await db.query<Order>(sql`select * from orders where id = any(${ids}::uuid[])`)
+  return new Map(found.map((order) => [order.id, order]))
+}
+
+/** Orders under these idempotency keys. */
+export async function getOrdersByKey(db: Database, keys: readonly string[]): Promise<Map<string, Order>> {
+  const found = await db.query<Order>(sql`select * from orders where idempotency_key = any(${keys}::text[])`)
+  return new Map(found.map((order) => [order.idempotency_key as string, order]))
+}
+
+export type OrderQuery = { userId: string; status: OrderStatus | ''; from: Date | undefined; to: Date | undefined; before: string; limit: number }
+
+/** A page of orders, newest first. Empty filters match all; ids are UUIDv7, so their order is that of time. */
+export function listOrders(db: Database, { userId, status, from, to, before, limit }: OrderQuery): Promise<Order[]> {
+  return db.query<Order>(sql`
+    select * from orders
+    where (${userId} = '' or user_id = ${userId}) and (${status} = '' or status = ${status})
+      and (${from ?? null}::timestamptz is null or created_at >= ${from ?? null}::timestamptz)
+      and (${to ?? null}::timestamptz is null or created_at < ${to ?? null}::timestamptz)
+      and id < coalesce(nullif(${before}, '')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    order by id desc limit ${limit}::int`)
+}
+
+export type OrderEvent = { id: number; order_id: string; type: string; data: Record<string, unknown>; at: Date }
+
+export async function listEvents(db: Database, orderIds: readonly string[]): Promise<Map<string, OrderEvent[]>> {
+  const found = await db.query<OrderEvent>(sql`
+    select id, order_id, type, data, at from order_events where order_id = any(${orderIds}::uuid[]) order by order_id, id limit ${EVENTS_AT_MOST}::int`)
+  return Map.groupBy(found, (event) => event.order_id)
+}
