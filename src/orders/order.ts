@@ -166,7 +166,7 @@ export function park(order: Order, waiting: { service: StepService; reason: stri
       waiting_since: first ? waiting.now : order.waiting_since,
     },
     dueInMs: waiting.delayMs,
-    event: first ? { type: 'order.parked', data: { work: order.work, service: waiting.service, reason: waiting.reason } } : null,
+    event: first ? { type: 'order.parked', data: { work: order.work, waits_for: waiting.service, reason: waiting.reason } } : null,
   }
 }
 

@@ -1,4 +1,5 @@
 import { ConsecutiveBreaker, circuitBreaker, ExponentialBackoff, handleWhen, handleWhenResult, isBrokenCircuitError, retry } from 'cockatiel'
+import { type ClientError, Status } from 'nice-grpc'
 import { InventoryServiceDefinition } from '../gen/comanda/v1/inventory.ts'
 import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
@@ -6,7 +7,7 @@ import { batched } from '../platform/batched.ts'
 import type { Config } from '../platform/config.ts'
 import { connectGrpc, isUnavailable } from '../platform/grpc.ts'
 import { type Answer, done, fromWire, type Outcome, unavailable } from '../platform/outcome.ts'
-import type { Order, OrderShipment } from './order.ts'
+import type { Order, OrderShipment, StepService } from './order.ts'
 import type { Services } from './place-order.ts'
 
 /** The other services as the saga sees them: one order at a time, behind each call a batch, a breaker and a few tries. */
@@ -16,15 +17,17 @@ const BATCH = { max: 256, concurrency: 2 }
 /** Calls many, answers many; what the wire or the breaker did to the call is told apart from what the service said. */
 type CallMany<Command, Value> = (commands: Command[]) => Promise<Answer<Value>[]>
 
-function patient<Command, Value>(callMany: CallMany<Command, Value>, breaker: ReturnType<typeof breakerFor>): (command: Command) => Promise<Outcome<Value>> {
+type Breaker = ReturnType<typeof breakerFor>
+
+function patient<Command, Value>(callMany: CallMany<Command, Value>, breaker: Breaker): (command: Command) => Promise<Outcome<Value>> {
   // A call that failed as a whole, for no reason of the network, is tried again in halves: one bad item fails alone.
   const splitOn = (error: unknown) => !isUnavailable(error) && !isBrokenCircuitError(error)
-  const call = batched<Command, Answer<Value>>((commands) => breaker.execute(() => callMany(commands)), { ...BATCH, splitOn })
+  const call = batched<Command, Answer<Value>>((commands) => breaker.policy.execute(() => callMany(commands)), { ...BATCH, splitOn })
   const once = async (command: Command): Promise<Outcome<Value> & { broken?: boolean }> => {
     try {
       return await call(command)
     } catch (error) {
-      return { ...unavailable((error as Error).message), broken: isBrokenCircuitError(error) }
+      return { ...unavailable(`${breaker.service} ${whatHappened(error)}`), broken: isBrokenCircuitError(error) }
     }
   }
   // Unknown or unavailable is asked again with the same key: short here, long when the order is parked. A known-dead service is not waited for.
@@ -38,7 +41,18 @@ function patient<Command, Value>(callMany: CallMany<Command, Value>, breaker: Re
   return (command) => again.execute(() => once(command))
 }
 
-const breakerFor = () => circuitBreaker(handleWhen(isUnavailable), { halfOpenAfter: 1_000, breaker: new ConsecutiveBreaker(3) })
+const breakerFor = (service: StepService) => ({
+  service,
+  policy: circuitBreaker(handleWhen(isUnavailable), { halfOpenAfter: 1_000, breaker: new ConsecutiveBreaker(3) }),
+})
+
+/** For people: what became of a call that was not answered. */
+function whatHappened(error: unknown): string {
+  if (isBrokenCircuitError(error)) return 'is unavailable'
+  if ((error as Error)?.name === 'AbortError' || (error as ClientError)?.code === Status.DEADLINE_EXCEEDED) return 'did not answer in time'
+  if (isUnavailable(error)) return "can't be reached"
+  return 'failed'
+}
 
 export function connectServices({ addresses, timeoutMs }: Config['grpc']): Services & { close(): void } {
   const inventory = connectInventory(addresses.inventory, timeoutMs)
@@ -58,7 +72,7 @@ const keyOf = (order: Order) => ({ orderId: order.id, requestId: order.request_i
 
 function connectInventory(address: string, timeoutMs: number) {
   const client = connectGrpc(InventoryServiceDefinition, address, timeoutMs)
-  const breaker = breakerFor()
+  const breaker = breakerFor('inventory')
   const reserve = patient(async (orders: Order[]) => {
     const commands = orders.map((order) => ({
       ...keyOf(order),
@@ -81,7 +95,7 @@ function connectInventory(address: string, timeoutMs: number) {
 
 function connectPayment(address: string, timeoutMs: number) {
   const client = connectGrpc(PaymentServiceDefinition, address, timeoutMs)
-  const breaker = breakerFor()
+  const breaker = breakerFor('payment')
   const calls: Pick<Services, 'authorisePayment' | 'voidPayment' | 'capturePayment'> = {
     authorisePayment: patient(async (orders: Order[]) => {
       const commands = orders.map((order) => ({
@@ -101,7 +115,7 @@ function connectPayment(address: string, timeoutMs: number) {
 
 function connectShipping(address: string, timeoutMs: number) {
   const client = connectGrpc(ShippingServiceDefinition, address, timeoutMs)
-  const breaker = breakerFor()
+  const breaker = breakerFor('shipping')
   const create = patient(async (commands: Parameters<typeof client.createShipments>[0]['commands'] & object) => {
     return (await client.createShipments({ commands })).outcomes.map(fromWire)
   }, breaker)
