@@ -1,0 +1,90 @@
+import { spawnSync } from 'node:child_process'
+import { cpus } from 'node:os'
+import Table from 'cli-table3'
+import { type LoadResult, load, orderBody } from './load.ts'
+import { startSystem } from './system.ts'
+
+/**
+ * The speed of the real system: all services as processes, everything durable, load from this process on the same machine.
+ * Usage: npm run bench [-- --rounds N --seconds N]
+ */
+const option = (name: string, fallback: number) => {
+  const at = process.argv.indexOf(`--${name}`)
+  return at < 0 ? fallback : Number(process.argv[at + 1])
+}
+const rounds = option('rounds', 3)
+const seconds = option('seconds', 10)
+const PRODUCTS = 1_000
+
+const system = await startSystem()
+const { url } = system
+const product = (n: number) => `bench-${n}`
+const anyProduct = () => product(Math.floor(Math.random() * PRODUCTS))
+
+async function createProducts() {
+  for (let n = 0; n < PRODUCTS; n++) {
+    const body = { id: product(n), name: `Bench ${n}`, unit_price_minor: 100 + n, currency: 'EUR', weight_grams: 100, stock: [{ location_id: 'madrid', on_hand: 100_000_000 }] }
+    const answer = await fetch(`${url}/products`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    if (!answer.ok) throw new Error(`product ${n}: ${answer.status} ${await answer.text()}`)
+  }
+}
+
+const randomPair = (): [string, string] => {
+  const first = anyProduct()
+  let second = anyProduct()
+  while (second === first) second = anyProduct()
+  return [first, second]
+}
+const post = (pair: () => [string, string]) => () => ({ method: 'POST' as const, path: '/orders', body: orderBody(pair()) })
+const hotPair = (): [string, string] => [product(0), product(1)]
+
+let ids: string[] = []
+async function someIds() {
+  const page = (await (await fetch(`${url}/orders?limit=200`)).json()) as { orders: { id: string }[] }
+  ids = page.orders.map((order) => order.id)
+}
+
+const scenes: { name: string; connections: number; request: () => { method: 'GET' | 'POST'; path: string; body?: string } }[] = [
+  { name: 'POST random, 64 connections', connections: 64, request: post(randomPair) },
+  { name: 'POST hot pair, 64 connections', connections: 64, request: post(hotPair) },
+  { name: 'POST random, 256 connections', connections: 256, request: post(randomPair) },
+  { name: 'POST hot pair, 256 connections', connections: 256, request: post(hotPair) },
+  { name: 'POST random, 1 connection', connections: 1, request: post(randomPair) },
+  { name: 'GET /orders/{id}, 64 connections', connections: 64, request: () => ({ method: 'GET', path: `/orders/${ids[Math.floor(Math.random() * ids.length)]}` }) },
+]
+
+const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0
+
+try {
+  await createProducts()
+  await load({ url, connections: 64, seconds: 5, request: post(randomPair) }) // warm
+  await someIds()
+  const results = new Map<string, LoadResult[]>(scenes.map((scene) => [scene.name, []]))
+  for (let round = 1; round <= rounds; round++) {
+    for (const scene of scenes) {
+      process.stderr.write(`round ${round}/${rounds}: ${scene.name}\n`)
+      results.get(scene.name)?.push(await load({ url, connections: scene.connections, seconds, request: scene.request }))
+    }
+  }
+  console.log(`\n${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.version}, ${rounds} interleaved rounds of ${seconds} s\n`)
+  const table = new Table({ head: ['scene', '2xx/s, median (range)', 'p50 ms', 'p99 ms', 'answers', 'errors'], style: { head: [] } })
+  for (const [name, list] of results) {
+    const rates = list.map((result) => result.perSecond)
+    const answers: Record<string, number> = {}
+    for (const result of list) for (const [status, count] of Object.entries(result.byStatus)) answers[status] = (answers[status] ?? 0) + count
+    table.push([
+      name,
+      `${median([...rates])} (${Math.min(...rates)}–${Math.max(...rates)})`,
+      median(list.map((result) => result.p50)),
+      median(list.map((result) => result.p99)),
+      Object.entries(answers).map(([status, count]) => `${status}: ${count}`).join(' '),
+      list.reduce((sum, result) => sum + result.errors, 0),
+    ])
+  }
+  console.log(table.toString())
+  console.log('memory in MB:', JSON.stringify(system.memoryMb()))
+  const audit = spawnSync(process.execPath, ['src/cli/main.ts', 'audit'], { env: system.env, stdio: 'inherit' })
+  process.exitCode = audit.status ?? 1
+} finally {
+  await system.stop()
+}
