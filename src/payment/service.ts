@@ -1,0 +1,62 @@
+import type { ServiceImplementation } from 'nice-grpc'
+import { isUuid } from '../platform/ids.ts'
+import type { Payment as PaymentMessage, PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
+import { type Answer, toWire } from '../platform/outcome.ts'
+import { authorisePayments } from './authorise.ts'
+import { capturePayments } from './capture.ts'
+import type { PaymentContext } from './context.ts'
+import type { Payment } from './payment.ts'
+import { refundPayments } from './refund.ts'
+import { readPayments } from './store.ts'
+import { voidPayments } from './void.ts'
+
+/** How long the provider's book may lag: only after it does "not found" mean that there never will be a charge. */
+export const NOT_FOUND_IS_FINAL_AFTER_MS = 60_000
+
+/** payment over gRPC. Rules in payment.ts; each command in the file of its name; SQL in the stores; the provider behind provider.ts. */
+export function paymentService(context: PaymentContext): ServiceImplementation<PaymentServiceDefinition> {
+  const tell = (commands: readonly { orderId: string; requestId: string }[], answers: readonly Answer<Payment>[], words: string) => {
+    answers.forEach((answer, i) => {
+      const line = { order_id: commands[i]?.orderId, request_id: commands[i]?.requestId }
+      if (answer.kind === 'done') context.log.info({ ...line, amount_minor: answer.value.amount_minor, currency: answer.value.currency }, `payment ${words}`)
+      else if (answer.kind === 'refused') context.log.info({ ...line, code: answer.code }, `payment not ${words}: ${answer.message}`)
+      else context.log.warn(line, `payment not known to be ${words}: ${answer.message}`)
+    })
+    return { outcomes: answers.map((answer) => toWire(answer, paymentMessage)) }
+  }
+  const orderIds = (commands: readonly { orderId: string }[]) => commands.map((command) => command.orderId)
+  return {
+    async authorizePayments({ commands }) {
+      return tell(commands, await authorisePayments(context, commands), 'authorised')
+    },
+    async capturePayments({ commands }) {
+      return tell(commands, await capturePayments(context, orderIds(commands)), 'captured')
+    },
+    async voidPayments({ commands }) {
+      return tell(commands, await voidPayments(context, orderIds(commands)), 'voided')
+    },
+    async refundPayments({ commands }) {
+      return tell(commands, await refundPayments(context, commands), 'refunded')
+    },
+    async getPayments({ orderIds }) {
+      const found = await readPayments(context.db, orderIds.filter(isUuid))
+      return { payments: orderIds.flatMap((orderId) => found.get(orderId) ?? []).map(paymentMessage) }
+    },
+  }
+}
+
+function paymentMessage(payment: Payment): PaymentMessage {
+  return {
+    orderId: payment.order_id,
+    status: payment.status,
+    method: payment.method,
+    amountMinor: payment.amount_minor,
+    currency: payment.currency,
+    capturedMinor: payment.captured_minor,
+    refundedMinor: payment.refunded_minor,
+    providerRef: payment.provider_ref ?? '',
+    declineCode: payment.decline_code ?? '',
+    createdAt: payment.created_at,
+    updatedAt: payment.updated_at,
+  }
+}

@@ -1,0 +1,25 @@
+import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
+import { serveGrpc } from '../platform/grpc.ts'
+import { migrate } from '../platform/migrate.ts'
+import { openDatabase } from '../platform/postgres.ts'
+import type { StartService } from '../platform/service.ts'
+import { simulatedProvider } from './providers/simulated.ts'
+import { NOT_FOUND_IS_FINAL_AFTER_MS, paymentService } from './service.ts'
+
+export const startPayment: StartService = async ({ config, databaseUrl, log }) => {
+  await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
+  const db = openDatabase(databaseUrl, { applicationName: 'comanda payment' })
+  const providerDb = openDatabase(databaseUrl, { max: 2, applicationName: 'comanda simulated provider' })
+  const provider = simulatedProvider({ db: providerDb })
+  const address = `${config.grpc.host}:${config.grpc.ports.payment}`
+  const context = { db, provider, log, notFoundIsFinalAfterMs: NOT_FOUND_IS_FINAL_AFTER_MS }
+  const server = await serveGrpc(PaymentServiceDefinition, paymentService(context), { address, log })
+  return {
+    address,
+    async stop() {
+      await server.stop()
+      await db.close()
+      await providerDb.close()
+    },
+  }
+}

@@ -1,0 +1,113 @@
+import { expect } from 'vitest'
+import { newId } from '../../src/platform/ids.ts'
+import { silentLog } from '../../src/platform/log.ts'
+import { openDatabase, sql } from '../../src/platform/postgres.ts'
+import { authorisePayments } from '../../src/payment/authorise.ts'
+import { capturePayments } from '../../src/payment/capture.ts'
+import type { PaymentContext } from '../../src/payment/context.ts'
+import type { AuthoriseCommand } from '../../src/payment/payment.ts'
+import type { PaymentProvider } from '../../src/payment/provider.ts'
+import { simulatedProvider } from '../../src/payment/providers/simulated.ts'
+import { refundPayments } from '../../src/payment/refund.ts'
+import { voidPayments } from '../../src/payment/void.ts'
+import { testDatabase } from '../support/database.ts'
+
+export const QUICK = { slowMs: 60, lateMs: 300, budgetMs: 1_000, patienceMs: 10 }
+
+export const command = (changes: Partial<AuthoriseCommand> = {}): AuthoriseCommand => ({
+  orderId: newId(),
+  method: 'credit_card',
+  token: '',
+  amountMinor: 1_250,
+  currency: 'EUR',
+  ...changes,
+})
+
+/** One instance of the payment service, without the network. */
+export function instance(context: PaymentContext) {
+  return {
+    context,
+    authorise: (...commands: AuthoriseCommand[]) => authorisePayments(context, commands),
+    capture: (...orderIds: string[]) => capturePayments(context, orderIds),
+    void: (...orderIds: string[]) => voidPayments(context, orderIds),
+    refund: (orderId: string, refundId: string, amountMinor: number) =>
+      refundPayments(context, [{ orderId, refundId, amountMinor }]).then(([answer]) => answer),
+  }
+}
+export type Instance = ReturnType<typeof instance>
+
+/** A database with two instances of the service on it, each with its own connections and its own door to the simulated provider. */
+export async function openDesk() {
+  const database = await testDatabase('payment')
+  const second = openDatabase(database.url, { max: 4 })
+  const provider = simulatedProvider({ db: database.db, ...QUICK })
+  const contextOf = (changes: Partial<PaymentContext> = {}): PaymentContext => ({
+    db: database.db,
+    provider,
+    log: silentLog(),
+    notFoundIsFinalAfterMs: 60_000,
+    ...changes,
+  })
+  const read = async (orderId: string) =>
+    (await database.db.query<{ status: string; captured_minor: number; refunded_minor: number; token: string | null; void_requested: boolean }>(
+      sql`select status, captured_minor, refunded_minor, token, void_requested from payments where order_id = ${orderId}`,
+    ))[0]
+  return {
+    db: database.db,
+    provider,
+    contextOf,
+    a: instance(contextOf()),
+    b: instance(contextOf({ db: second, provider: simulatedProvider({ db: second, ...QUICK }) })),
+    /** An instance whose provider is changed by `change`. */
+    with: (change: (provider: PaymentProvider) => Partial<PaymentProvider>, context: Partial<PaymentContext> = {}) =>
+      instance(contextOf({ ...context, provider: { ...provider, ...change(provider) } })),
+    status: async (orderId: string) => (await read(orderId))?.status,
+    read,
+    charges: (orderId: string) =>
+      database.db.query<{ status: string; amount_minor: number; refunded_minor: number }>(
+        sql`select status, amount_minor, refunded_minor from simulated_provider.charges where order_ref = ${orderId} and status <> 'declined'`,
+      ),
+    movements: async (orderId: string) =>
+      (await database.db.query<{ kind: string; amount_minor: number }>(
+        sql`select kind, amount_minor from money_movements where order_id = ${orderId} order by id`,
+      )).map(({ kind, amount_minor }) => `${kind} ${amount_minor}`),
+    expectBalance: () => expectBalance(database.db),
+    drop: async () => {
+      await second.close()
+      await database.drop()
+    },
+  }
+}
+
+/** Ledger, payments and the provider's book tell the same story, row by row. */
+async function expectBalance(db: Awaited<ReturnType<typeof testDatabase>>['db']) {
+  const ledgerDrift = await db.query(sql`
+    select p.order_id, p.status, p.captured_minor, p.refunded_minor, m.* from payments p left join lateral (
+      select coalesce(sum(amount_minor) filter (where kind = 'authorised'), 0) as authorised, coalesce(sum(amount_minor) filter (where kind = 'voided'), 0) as voided,
+        coalesce(sum(amount_minor) filter (where kind = 'captured'), 0) as captured, coalesce(sum(amount_minor) filter (where kind = 'refunded'), 0) as refunded
+      from money_movements where order_id = p.order_id) m on true
+    where m.captured <> p.captured_minor or m.refunded <> p.refunded_minor
+      or (p.status in ('authorised', 'capturing') and m.authorised - m.voided <> p.amount_minor)
+      or (p.status in ('captured', 'refunded') and (m.authorised <> p.amount_minor or m.voided <> 0))
+      or (p.status in ('voided', 'declined', 'intent', 'unknown') and m.authorised - m.voided <> 0)`)
+  expect(ledgerDrift).toEqual([])
+  const bookDrift = await db.query(sql`
+    select c.order_ref, c.status as book, p.status as ours from simulated_provider.charges c left join payments p on p.order_id::text = c.order_ref
+    where not (c.status = p.status or (c.status = 'captured' and p.status = 'refunded')) or (c.status = 'captured' and c.refunded_minor <> p.refunded_minor)`)
+  expect(bookDrift).toEqual([])
+}
+
+/** Repeats `ask` until `isTrue` says so: the provider's book moves with real time. */
+export async function until<T>(ask: () => Promise<T>, isTrue: (value: T) => boolean): Promise<T> {
+  const { waitFor } = (await import('vitest')).vi
+  return waitFor(
+    async () => {
+      const value = await ask()
+      expect(isTrue(value), JSON.stringify(value)).toBe(true)
+      return value
+    },
+    { timeout: 8_000, interval: 20 },
+  )
+}
+
+export const kinds = (answers: readonly ({ kind: string; code?: string } | undefined)[]) => answers.map((answer) => answer?.code ?? answer?.kind)
