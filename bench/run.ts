@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import Table from 'cli-table3'
 import { type LoadResult, load, orderBody } from './load.ts'
-import { startSystem } from './system.ts'
+import { startSystem } from '../test/support/system.ts'
 
 /**
  * The speed of the real system: all services as processes, everything durable, load from this process on the same machine.

@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { until } from './until.ts'
+
+/** The real system, as `npm start` runs it (`comanda serve all`), with ports and folders of its own. */
+export type System = {
+  url: string
+  env: NodeJS.ProcessEnv
+  /** Process ids of the services that run now, by name. */
+  pids(): Record<string, number>
+  /** Resident memory in MB, by service. */
+  memoryMb(): Record<string, number>
+  /** Kills a service with SIGKILL and waits until it is gone; the supervisor starts it again. */
+  kill(service: string): Promise<void>
+  stop(): Promise<void>
+}
+
+const PORT_SETTINGS = ['GATEWAY_PORT', 'ORDERS_PORT', 'INVENTORY_PORT', 'PAYMENT_PORT', 'SHIPPING_PORT', 'POSTGRES_PORT']
+
+export async function startSystem(settings: NodeJS.ProcessEnv = {}): Promise<System> {
+  const dir = mkdtempSync(join(tmpdir(), 'comanda-system-'))
+  const ports = await freePorts(PORT_SETTINGS.length)
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    ...Object.fromEntries(PORT_SETTINGS.map((name, i) => [name, String(ports[i])])),
+    DATA_DIR: join(dir, 'data'),
+    LOG_DIR: join(dir, 'logs'),
+    LOG_TERMINAL: 'off',
+    ...settings,
+  }
+  const child = spawn(process.execPath, ['src/cli/main.ts', 'serve', 'all'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => { said = (said + chunk).slice(-4_000) })
+  const url = `http://127.0.0.1:${env.GATEWAY_PORT}`
+  await until('the system to be ready', () => isReady(url, child, () => said), 60)
+  return {
+    url,
+    env,
+    pids: () => childrenOf(child.pid ?? 0, (pid) => pid),
+    memoryMb: () => childrenOf(child.pid ?? 0, (_pid, status) => Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)),
+    async kill(service) {
+      const pid = childrenOf(child.pid ?? 0, (id) => id)[service]
+      if (!pid) throw new Error(`${service} does not run`)
+      process.kill(pid, 'SIGKILL')
+      await until(`${service} to be gone`, () => childrenOf(child.pid ?? 0, (id) => id)[service] !== pid)
+    },
+    async stop() {
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGTERM')
+      await ended
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function isReady(url: string, child: ChildProcess, said: () => string): Promise<boolean> {
+  if (child.exitCode !== null) throw new Error(`the system ended with ${child.exitCode} before it was ready:\n${said()}`)
+  return (await fetch(`${url}/readyz`).catch(() => undefined))?.ok ?? false
+}
+
+/** Reads /proc: something of each service process that the supervisor has started, by the service's name. */
+function childrenOf(parent: number, read: (pid: number, status: string) => number): Record<string, number> {
+  const found: Record<string, number> = {}
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+      if (!status.includes(`PPid:\t${parent}\n`)) continue
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean)
+      const name = words.includes('serve') ? words.at(-1) : undefined
+      if (name) found[name] = read(Number(pid), status)
+    } catch {
+      // ended meanwhile
+    }
+  }
+  return found
+}
+
+/** Ports that were free a moment ago; held all at once, so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer()
+      return new Promise<typeof server>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', () => resolve(server)))
+    }),
+  )
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
