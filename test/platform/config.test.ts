@@ -1,0 +1,52 @@
+import { resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ConfigError, readConfig, SETTINGS } from '../../src/platform/config.ts'
+
+const problems = (env: NodeJS.ProcessEnv): string[] => {
+  try {
+    readConfig(env)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+}
+
+describe('the settings', () => {
+  it('have a good default each', () => {
+    const config = readConfig({})
+    expect(config.gateway).toEqual({ host: '127.0.0.1', port: 8000, waitMs: 5000 })
+    expect(config.grpc.addresses.payment).toBe(`127.0.0.1:${config.grpc.ports.payment}`)
+    expect(config.databaseUrls).toEqual({ orders: '', inventory: '', payment: '', shipping: '' })
+    expect(config.dataDir).toBe(resolve('./data'))
+  })
+
+  it('are refused with all that is wrong at once, each by its name', () => {
+    const wrong = { GATEWAY_PORT: '99999', ORDERS_DATABASE_URL: 'mysql://x', LOG_LEVEL: 'loud', LEASE_MS: '-1', LOG_TERMINAL: 'perhaps', GRPC_HOST: 'a b' }
+    const found = problems(wrong)
+    expect(found.length).toBe(Object.keys(wrong).length)
+    for (const name of Object.keys(wrong)) expect(found.some((problem) => problem.startsWith(name))).toBe(true)
+    expect(() => readConfig(wrong)).toThrow(/GATEWAY_PORT[\s\S]*LEASE_MS/)
+  })
+
+  it('never show the password of a database in a problem', () => {
+    expect(problems({ PAYMENT_DATABASE_URL: 'mysql://user:secret@host/db' }).join()).not.toContain('secret')
+  })
+
+  it('count blank ones as unset', () => {
+    expect(readConfig({ GATEWAY_PORT: '  ' }).gateway.port).toBe(8000)
+  })
+
+  it('let a service be elsewhere', () => {
+    const { grpc } = readConfig({ ORDERS_ADDRESS: 'orders.internal:9', GRPC_HOST: '0.0.0.0' })
+    expect(grpc.addresses.orders).toBe('orders.internal:9')
+  })
+
+  it.each(['0', '65536', '80.5', '0x50', 'http', '1e3'])('refuse %s as a port', (value) => {
+    expect(problems({ ORDERS_PORT: value }).length).toBe(1)
+  })
+
+  it('all have a meaning in words', () => {
+    for (const [name, { meaning }] of Object.entries(SETTINGS)) expect([name, meaning.length > 10]).toEqual([name, true])
+  })
+})
