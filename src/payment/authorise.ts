@@ -14,15 +14,28 @@ export async function authorisePayments(context: PaymentContext, commands: reado
   const { db } = context
   const sound = commands.filter((command) => isUuid(command.orderId) && !malformed(command))
   const firsts = [...new Map([...sound].reverse().map((command) => [command.orderId, command])).values()]
-  const { payments, opened } = await store.openPayments(db, firsts.map((command) => ({ ...command, ...open(command) })))
+  const { payments, opened } = await store.openPayments(
+    db,
+    firsts.map((command) => ({ ...command, ...open(command) })),
+  )
 
   const waiting = [...payments.values()].filter((payment) => ['intent', 'unknown'].includes(payment.status) && !payment.void_requested)
   const reasons: Reasons = new Map()
   const [fresh, repeated] = await Promise.all([
-    authoriseAtProvider(context, waiting.filter((payment) => opened.has(payment.order_id))),
-    resolve(context, waiting.filter((payment) => !opened.has(payment.order_id))),
+    authoriseAtProvider(
+      context,
+      waiting.filter((payment) => opened.has(payment.order_id)),
+    ),
+    resolve(
+      context,
+      waiting.filter((payment) => !opened.has(payment.order_id)),
+    ),
   ])
-  const recorded = await recordAnswers(context, waiting.map((payment) => payment.order_id), { answers: new Map([...fresh, ...repeated]), reasons })
+  const recorded = await recordAnswers(
+    context,
+    waiting.map((payment) => payment.order_id),
+    { answers: new Map([...fresh, ...repeated]), reasons },
+  )
   // A repeat also finishes a void of a wrong amount that was cut off.
   const settled = await finishVoids(context, new Map([...payments, ...recorded]), reasons)
 

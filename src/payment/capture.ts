@@ -1,5 +1,5 @@
-import { type Answer, refused } from '../platform/outcome.ts'
 import { isUuid } from '../platform/ids.ts'
+import { type Answer, refused } from '../platform/outcome.ts'
 import { type PaymentContext, type Reasons, reason } from './context.ts'
 import { captureAnswer, captured, isWrongAmount, type Payment, requestCapture } from './payment.ts'
 import { askProvider, type ProviderAnswer, providerKey } from './provider.ts'
@@ -35,16 +35,23 @@ export async function finishCaptures(context: PaymentContext, payments: store.Pa
     const answer = said[i] as ProviderAnswer
     if (answer.kind !== 'approved') reasons.set(payment.order_id, answer.message)
     if (answer.kind === 'declined' || isWrongAmount(payment, answer)) {
-      context.log.error({ order_id: payment.order_id, alarm: 'capture_wrong' }, `the provider answered ${answer.kind} to a capture, not as asked`)
+      context.log.error(
+        { order_id: payment.order_id, alarm: 'capture_wrong' },
+        `the provider answered ${answer.kind} to a capture, not as asked`,
+      )
     }
     // Left as it is when another amount was taken: someone must look at the provider's book.
     if (!isWrongAmount(payment, answer)) answers.set(payment.order_id, answer)
   })
-  const changed = await store.changePayments(context.db, capturing.map((payment) => payment.order_id), (payment) => {
-    if (payment.status !== 'capturing') return undefined
-    const answer = answers.get(payment.order_id)
-    if (answer?.kind === 'approved') return captured(payment)
-    return answer?.kind === 'declined' ? { status: 'authorised' } : undefined
-  })
+  const changed = await store.changePayments(
+    context.db,
+    capturing.map((payment) => payment.order_id),
+    (payment) => {
+      if (payment.status !== 'capturing') return undefined
+      const answer = answers.get(payment.order_id)
+      if (answer?.kind === 'approved') return captured(payment)
+      return answer?.kind === 'declined' ? { status: 'authorised' } : undefined
+    },
+  )
   return new Map([...payments, ...changed])
 }

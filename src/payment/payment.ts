@@ -38,7 +38,9 @@ export type Payment = {
   updated_at: Date
 }
 
-export type Movement = { kind: 'authorised' | 'captured' | 'refunded'; key?: string; amount_minor: number; currency: string } | { kind: 'voided' }
+export type Movement =
+  | { kind: 'authorised' | 'captured' | 'refunded'; key?: string; amount_minor: number; currency: string }
+  | { kind: 'voided' }
 /** What changes in a payment, and the money that moves by it (a void lets go whatever was authorised). */
 export type Change = Partial<
   Pick<Payment, 'status' | 'provider_ref' | 'decline_code' | 'decline_message' | 'void_requested' | 'captured_minor' | 'refunded_minor'>
@@ -74,7 +76,8 @@ export function open({ method, token, amountMinor }: AuthoriseCommand): Opening 
 
 /** What can't even be stored; undefined when all is well. */
 export function malformed({ method, token, amountMinor, currency }: AuthoriseCommand): { code: string; message: string } | undefined {
-  if (!Number.isSafeInteger(amountMinor) || amountMinor < 0) return { code: 'invalid_payment', message: 'the amount must be a whole number, 0 or more' }
+  if (!Number.isSafeInteger(amountMinor) || amountMinor < 0)
+    return { code: 'invalid_payment', message: 'the amount must be a whole number, 0 or more' }
   if (!/^[A-Z]{3}$/.test(currency)) return { code: 'invalid_payment', message: 'the currency must be three capital letters' }
   if (!/^[\x21-\x7e]{0,255}$/.test(token)) return { code: 'invalid_payment', message: 'the payment token is malformed' }
   if (!/^[a-z0-9_]{1,50}$/.test(method)) {
@@ -150,7 +153,8 @@ export function captured({ amount_minor, currency }: Payment): Change {
 export function authoriseAnswer(command: AuthoriseCommand, payment: Payment, why: string): Answer<Payment> {
   const isTombstone = payment.method === ''
   const isSame = payment.method === command.method && payment.amount_minor === command.amountMinor && payment.currency === command.currency
-  if (!isTombstone && !isSame) return refused('payment_mismatch', `order ${command.orderId} has a payment already, of another amount or method`)
+  if (!isTombstone && !isSame)
+    return refused('payment_mismatch', `order ${command.orderId} has a payment already, of another amount or method`)
   switch (payment.status) {
     case 'authorised':
     case 'capturing':
@@ -236,14 +240,20 @@ export function decideRefund(
     refusal_code: null,
     refusal_message: null,
   }
-  const refuse = (refusal_code: string, refusal_message: string): Refund => ({ ...refund, status: 'refused', refusal_code, refusal_message })
+  const refuse = (refusal_code: string, refusal_message: string): Refund => ({
+    ...refund,
+    status: 'refused',
+    refusal_code,
+    refusal_message,
+  })
   if (payment.status !== 'captured' && payment.status !== 'refunded') {
     return refuse('payment_not_captured', `only captured money can be refunded; the payment is ${payment.status}`)
   }
   if (amountMinor <= 0) return refuse('invalid_payment', 'the amount to refund must be more than 0')
   const taken = earlier.reduce((sum, other) => sum + (other.status === 'refused' ? 0 : other.amount_minor), 0)
   const left = payment.captured_minor - taken
-  if (amountMinor > left) return refuse('refund_too_large', `${amountMinor} can't be refunded: ${left} is left of ${payment.captured_minor} (minor units)`)
+  if (amountMinor > left)
+    return refuse('refund_too_large', `${amountMinor} can't be refunded: ${left} is left of ${payment.captured_minor} (minor units)`)
   return refund
 }
 
@@ -253,6 +263,11 @@ export function refunded(payment: Payment, refunds: readonly Refund[]): Change {
   return {
     refunded_minor,
     ...(refunded_minor === payment.captured_minor && { status: 'refunded' as const }),
-    movements: refunds.map(({ refund_id, amount_minor }) => ({ kind: 'refunded', key: refund_id, amount_minor, currency: payment.currency })),
+    movements: refunds.map(({ refund_id, amount_minor }) => ({
+      kind: 'refunded',
+      key: refund_id,
+      amount_minor,
+      currency: payment.currency,
+    })),
   }
 }

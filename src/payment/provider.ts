@@ -33,7 +33,10 @@ export const providerKey = {
 }
 
 /** Asks about many. A call that fails says nothing about what it did, so its items are unknown, never failed. */
-export async function askProvider<Q, A>(items: readonly Q[], call: (items: readonly Q[]) => Promise<readonly A[]>): Promise<(A | Unknown)[]> {
+export async function askProvider<Q, A>(
+  items: readonly Q[],
+  call: (items: readonly Q[]) => Promise<readonly A[]>,
+): Promise<(A | Unknown)[]> {
   if (items.length === 0) return []
   try {
     const answers = await call(items)

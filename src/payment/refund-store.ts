@@ -29,7 +29,11 @@ export function openRefunds(db: Database, commands: readonly RefundCommand[]): P
         select order_id, refund_id, amount_minor, status, refusal_code, refusal_message
         from jsonb_to_recordset(${rows(fresh)})
           as r(order_id uuid, refund_id text, amount_minor bigint, status text, refusal_code text, refusal_message text)`)
-      book(tx, payments, fresh.filter((refund) => refund.status === 'done'))
+      book(
+        tx,
+        payments,
+        fresh.filter((refund) => refund.status === 'done'),
+      )
     }
     return { payments, refunds }
   })
@@ -46,7 +50,11 @@ export function settleRefunds(db: Database, settled: readonly Refund[]): Promise
         update refunds f set status = r.status, refusal_code = r.refusal_code, refusal_message = r.refusal_message, updated_at = now()
         from jsonb_to_recordset(${rows(fresh)}) as r(order_id uuid, refund_id text, status text, refusal_code text, refusal_message text)
         where f.order_id = r.order_id and f.refund_id = r.refund_id`)
-      book(tx, payments, fresh.filter((refund) => refund.status === 'done'))
+      book(
+        tx,
+        payments,
+        fresh.filter((refund) => refund.status === 'done'),
+      )
       for (const refund of fresh) refunds.set(refundKey(refund.order_id, refund.refund_id), refund)
     }
     return { payments, refunds }

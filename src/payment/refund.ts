@@ -1,7 +1,7 @@
 import { isUuid } from '../platform/ids.ts'
 import { type Answer, done, refused, unknown } from '../platform/outcome.ts'
-import { type PaymentContext, type Reasons, reason } from './context.ts'
 import { finishCaptures } from './capture.ts'
+import { type PaymentContext, type Reasons, reason } from './context.ts'
 import type { Payment, Refund } from './payment.ts'
 import { askProvider, type ProviderAnswer, providerKey } from './provider.ts'
 import { openRefunds, type RefundCommand, refundKey, settleRefunds } from './refund-store.ts'
@@ -16,7 +16,14 @@ export async function refundPayments(context: PaymentContext, commands: readonly
   const sound = commands.filter(isSound)
   if (sound.length === 0) return commands.map(() => refused('invalid_payment', 'the refund is malformed'))
   const reasons: Reasons = new Map()
-  await finishCaptures(context, await store.readPayments(db, sound.map((command) => command.orderId)), reasons)
+  await finishCaptures(
+    context,
+    await store.readPayments(
+      db,
+      sound.map((command) => command.orderId),
+    ),
+    reasons,
+  )
   let { payments, refunds } = await openRefunds(db, sound)
   const asked = [...new Set(sound.map((command) => refundKey(command.orderId, command.refundId)))]
   const pending = asked.flatMap((key) => refunds.get(key) ?? []).filter((refund) => refund.status === 'pending')
@@ -53,10 +60,16 @@ async function askForRefunds(
     switch (answer.kind) {
       case 'approved':
         if (answer.amountMinor === refund.amount_minor) return [{ ...refund, status: 'done' }]
-        log.error({ order_id, refund_id, alarm: 'wrong_amount' }, `the provider refunded ${answer.amountMinor} instead of ${refund.amount_minor}`)
+        log.error(
+          { order_id, refund_id, alarm: 'wrong_amount' },
+          `the provider refunded ${answer.amountMinor} instead of ${refund.amount_minor}`,
+        )
         return []
       case 'declined':
-        log.error({ order_id, refund_id, alarm: 'refund_declined', code: answer.code }, `the provider declined to refund: ${answer.message}`)
+        log.error(
+          { order_id, refund_id, alarm: 'refund_declined', code: answer.code },
+          `the provider declined to refund: ${answer.message}`,
+        )
         return [{ ...refund, status: 'refused', refusal_code: 'refund_declined', refusal_message: answer.message }]
       case 'unknown':
       case 'unavailable':
@@ -68,11 +81,20 @@ async function askForRefunds(
   })
 }
 
-function refundAnswer(
-  { command, payment, refund, why }: { command: RefundCommand; payment: Payment; refund: Refund | undefined; why: string },
-): Answer<Payment> {
+function refundAnswer({
+  command,
+  payment,
+  refund,
+  why,
+}: {
+  command: RefundCommand
+  payment: Payment
+  refund: Refund | undefined
+  why: string
+}): Answer<Payment> {
   if (!refund) return unknown('the capture of this payment is under way')
-  if (refund.amount_minor !== command.amountMinor) return refused('payment_mismatch', `refund ${command.refundId} exists already, of another amount`)
+  if (refund.amount_minor !== command.amountMinor)
+    return refused('payment_mismatch', `refund ${command.refundId} exists already, of another amount`)
   switch (refund.status) {
     case 'done':
       return done(payment)

@@ -52,8 +52,11 @@ export async function finishVoids(context: PaymentContext, payments: store.Payme
       context.log.error({ order_id, alarm: 'void_declined', code: answer.code }, `the provider declined to void: ${answer.message}`)
     }
   })
-  const changed = await store.changePayments(context.db, voiding.map((payment) => payment.order_id), (payment) =>
-    payment.status === 'voiding' && approved.has(payment.order_id) ? { status: 'voided', movements: [{ kind: 'voided' }] } : undefined,
+  const changed = await store.changePayments(
+    context.db,
+    voiding.map((payment) => payment.order_id),
+    (payment) =>
+      payment.status === 'voiding' && approved.has(payment.order_id) ? { status: 'voided', movements: [{ kind: 'voided' }] } : undefined,
   )
   return new Map([...payments, ...changed])
 }

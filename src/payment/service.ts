@@ -1,6 +1,6 @@
 import type { ServiceImplementation } from 'nice-grpc'
-import { isUuid } from '../platform/ids.ts'
 import type { Payment as PaymentMessage, PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
+import { isUuid } from '../platform/ids.ts'
 import { type Answer, toWire } from '../platform/outcome.ts'
 import { authorisePayments } from './authorise.ts'
 import { capturePayments } from './capture.ts'
@@ -18,7 +18,8 @@ export function paymentService(context: PaymentContext): ServiceImplementation<P
   const tell = (commands: readonly { orderId: string; requestId: string }[], answers: readonly Answer<Payment>[], words: string) => {
     answers.forEach((answer, i) => {
       const line = { order_id: commands[i]?.orderId, request_id: commands[i]?.requestId }
-      if (answer.kind === 'done') context.log.info({ ...line, amount_minor: answer.value.amount_minor, currency: answer.value.currency }, `payment ${words}`)
+      if (answer.kind === 'done')
+        context.log.info({ ...line, amount_minor: answer.value.amount_minor, currency: answer.value.currency }, `payment ${words}`)
       else if (answer.kind === 'refused') context.log.info({ ...line, code: answer.code }, `payment not ${words}: ${answer.message}`)
       else context.log.warn(line, `payment not known to be ${words}: ${answer.message}`)
     })

@@ -10,7 +10,10 @@ const byId = (found: readonly Payment[]): PaymentsById => new Map(found.map((pay
  * Writes the intents (and what the rules decided at once) of orders not seen before, in one statement.
  * @returns the payments as stored, and the ids of those written by this call.
  */
-export async function openPayments(db: Database, openings: readonly (AuthoriseCommand & Opening)[]): Promise<{ payments: PaymentsById; opened: Set<string> }> {
+export async function openPayments(
+  db: Database,
+  openings: readonly (AuthoriseCommand & Opening)[],
+): Promise<{ payments: PaymentsById; opened: Set<string> }> {
   const written = await db.query<Payment>(sql`
     with opened as (
       insert into payments (order_id, status, method, token, amount_minor, currency, decline_code, decline_message)
@@ -56,7 +59,9 @@ export async function askAgain(db: Database, orderIds: readonly string[]): Promi
   return db.transaction(async (tx) => {
     const locked = await lockPayments(tx, orderIds)
     const waiting = [...locked.values()].filter((payment) => ['intent', 'unknown'].includes(payment.status) && !payment.void_requested)
-    tx.write(sql`update payments set asked_at = clock_timestamp() where order_id = any(${waiting.map((payment) => payment.order_id)}::uuid[])`)
+    tx.write(
+      sql`update payments set asked_at = clock_timestamp() where order_id = any(${waiting.map((payment) => payment.order_id)}::uuid[])`,
+    )
     return waiting
   })
 }
@@ -75,7 +80,11 @@ export async function askedLongAgo(db: Database, orderIds: readonly string[], ms
  * That is the compare-and-set: `decide` sees the status under the lock, whatever it was when the command began.
  * @returns the payments as they are now; those that don't exist are left out.
  */
-export function changePayments(db: Database, orderIds: readonly string[], decide: (payment: Payment) => Change | undefined): Promise<PaymentsById> {
+export function changePayments(
+  db: Database,
+  orderIds: readonly string[],
+  decide: (payment: Payment) => Change | undefined,
+): Promise<PaymentsById> {
   if (orderIds.length === 0) return Promise.resolve(new Map())
   return db.transaction(async (tx) => {
     const payments = await lockPayments(tx, orderIds)
@@ -103,7 +112,8 @@ export function writeChanges(tx: Transaction, changes: readonly { payment: Payme
   if (changes.length === 0) return []
   const changed = changes.map(({ payment, change: { movements: _, ...columns } }) => {
     const to = columns.status ?? payment.status
-    if (to !== payment.status && !nextStatuses[payment.status].includes(to)) throw new Error(`a payment can't go from ${payment.status} to ${to}`)
+    if (to !== payment.status && !nextStatuses[payment.status].includes(to))
+      throw new Error(`a payment can't go from ${payment.status} to ${to}`)
     return { ...payment, ...columns, version: payment.version + 1, updated_at: new Date() }
   })
   tx.write(sql`
@@ -114,7 +124,9 @@ export function writeChanges(tx: Transaction, changes: readonly { payment: Payme
       as r(order_id uuid, status text, provider_ref text, decline_code text, decline_message text, void_requested boolean,
         captured_minor bigint, refunded_minor bigint, version integer, updated_at timestamptz)
     where p.order_id = r.order_id`)
-  const movements = changes.flatMap(({ payment, change }) => (change.movements ?? []).map((movement) => ({ order_id: payment.order_id, key: '', ...movement })))
+  const movements = changes.flatMap(({ payment, change }) =>
+    (change.movements ?? []).map((movement) => ({ order_id: payment.order_id, key: '', ...movement })),
+  )
   const voided = movements.filter((movement) => movement.kind === 'voided').map((movement) => movement.order_id)
   const others = movements.filter((movement) => movement.kind !== 'voided')
   if (others.length > 0) {

@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { pino } from 'pino'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '../../src/platform/ids.ts'
 import { unavailable } from '../../src/platform/outcome.ts'
 import { sql } from '../../src/platform/postgres.ts'
@@ -25,7 +25,10 @@ describe('authorise', () => {
   it('gives the stored answer to a repeat, also to a decline, without asking the provider', async () => {
     const [good, bad] = [command(), command({ token: 'tok_expired_card' })]
     const first = await desk.a.authorise(good, bad)
-    const forbidden = desk.with(() => ({ authorise: () => Promise.reject(new Error('asked')), lookup: () => Promise.reject(new Error('asked')) }))
+    const forbidden = desk.with(() => ({
+      authorise: () => Promise.reject(new Error('asked')),
+      lookup: () => Promise.reject(new Error('asked')),
+    }))
     const again = await forbidden.authorise(good, bad)
     expect(kinds(again)).toEqual(['done', 'payment_declined'])
     expect(again[1]).toEqual(first[1])
@@ -33,7 +36,11 @@ describe('authorise', () => {
   })
   it('charges once for duplicates in one batch, and once for two instances at once', async () => {
     const twice = Array.from({ length: 20 }, () => command())
-    const answers = await Promise.all([desk.a.authorise(...twice, ...twice), desk.b.authorise(...[...twice].reverse()), desk.b.authorise(...twice)])
+    const answers = await Promise.all([
+      desk.a.authorise(...twice, ...twice),
+      desk.b.authorise(...[...twice].reverse()),
+      desk.b.authorise(...twice),
+    ])
     // The one that came second may have found the intent of the first and learnt nothing yet; never is anything refused.
     expect(answers.flat().filter((answer) => answer.kind === 'refused')).toEqual([])
     expect(kinds(await desk.a.authorise(...twice))).toEqual(twice.map(() => 'done'))
@@ -87,7 +94,10 @@ describe('an answer that is lost', () => {
       expect(kinds(await desk.a.authorise(order, command()))).toEqual(['unknown', 'done'])
       expect(await desk.status(order.orderId)).toBe('unknown')
       expect(kinds(await desk.b.authorise(order, command())).at(1)).toBe('done')
-      await until(() => desk.a.authorise(order), ([answer]) => answer?.kind === 'done')
+      await until(
+        () => desk.a.authorise(order),
+        ([answer]) => answer?.kind === 'done',
+      )
       expect(await desk.charges(order.orderId)).toHaveLength(1)
       expect(await desk.movements(order.orderId)).toEqual(['authorised 1250'])
     })
@@ -96,13 +106,19 @@ describe('an answer that is lost', () => {
     const order = command({ token: 'tok_late' })
     expect(kinds(await desk.a.authorise(order))).toEqual(['unknown'])
     expect(kinds(await desk.b.authorise(order))).toEqual(['unknown'])
-    await until(() => desk.a.authorise(order), ([answer]) => answer?.kind === 'done')
+    await until(
+      () => desk.a.authorise(order),
+      ([answer]) => answer?.kind === 'done',
+    )
     expect(await desk.charges(order.orderId)).toHaveLength(1)
   })
   it('of a slow provider holds nobody up', async () => {
     const [slow, quick] = [command({ token: 'tok_slow' }), command()]
     expect(kinds(await desk.a.authorise(slow, quick))).toEqual(['unknown', 'done'])
-    await until(() => desk.a.authorise(slow), ([answer]) => answer?.kind === 'done')
+    await until(
+      () => desk.a.authorise(slow),
+      ([answer]) => answer?.kind === 'done',
+    )
     expect(await desk.charges(slow.orderId)).toHaveLength(1)
   })
   it('because the process died after the charge is found by the next process', async () => {
@@ -139,7 +155,9 @@ describe('an answer that is lost', () => {
   it('while the provider is unavailable leaves the intent and says so', async () => {
     const order = command()
     const down = desk.with(() => ({ authorise: async (requests) => requests.map(() => unavailable('connection refused')) }))
-    expect(await down.authorise(order)).toMatchObject([{ kind: 'unknown', message: 'the payment provider is unavailable: connection refused' }])
+    expect(await down.authorise(order)).toMatchObject([
+      { kind: 'unknown', message: 'the payment provider is unavailable: connection refused' },
+    ])
     expect(await desk.status(order.orderId)).toBe('intent')
     expect(kinds(await desk.a.authorise(order))).toEqual(['done'])
   })
@@ -175,7 +193,8 @@ describe('the ledger', () => {
   })
   it('does not take a fact twice', async () => {
     const orderId = newId()
-    const write = () => desk.db.query(sql`insert into money_movements (order_id, kind, amount_minor, currency) values (${orderId}, 'captured', 0, 'EUR')`)
+    const write = () =>
+      desk.db.query(sql`insert into money_movements (order_id, kind, amount_minor, currency) values (${orderId}, 'captured', 0, 'EUR')`)
     await write()
     await expect(write()).rejects.toThrow(/duplicate key/)
   })

@@ -10,7 +10,10 @@ afterEach(() => desk.expectBalance())
 afterAll(() => desk.drop())
 
 /** An authorised order; captured too where asked. */
-async function order({ captured = 'no', ...changes }: Partial<Parameters<typeof command>[0]> & { captured?: 'yes' | 'no' } = {}): Promise<string> {
+async function order({
+  captured = 'no',
+  ...changes
+}: Partial<Parameters<typeof command>[0]> & { captured?: 'yes' | 'no' } = {}): Promise<string> {
   const asked = command(changes)
   expect(kinds(await desk.a.authorise(asked))).toEqual(['done'])
   if (captured === 'yes') expect(kinds(await desk.a.capture(asked.orderId))).toEqual(['done'])
@@ -42,7 +45,13 @@ describe('capture', () => {
     await desk.a.void(voided)
     await desk.a.authorise(declined, open)
     const answers = await desk.a.capture(voided, declined.orderId, open.orderId, newId(), 'not-a-uuid')
-    expect(kinds(answers)).toEqual(['payment_voided', 'payment_not_authorised', 'payment_not_authorised', 'unknown_payment', 'unknown_payment'])
+    expect(kinds(answers)).toEqual([
+      'payment_voided',
+      'payment_not_authorised',
+      'payment_not_authorised',
+      'unknown_payment',
+      'unknown_payment',
+    ])
   })
   it('whose answer was lost is finished by a repeat, and wins over a void that comes between', async () => {
     const [one, two, three] = await Promise.all([order(), order(), order()])
@@ -54,7 +63,9 @@ describe('capture', () => {
   })
   it('that the provider declines leaves the payment authorised, to be voided', async () => {
     const id = await order()
-    const stubborn = desk.with(() => ({ capture: async (requests) => requests.map(() => ({ kind: 'declined' as const, code: 'expired', message: 'expired' })) }))
+    const stubborn = desk.with(() => ({
+      capture: async (requests) => requests.map(() => ({ kind: 'declined' as const, code: 'expired', message: 'expired' })),
+    }))
     expect(kinds(await stubborn.capture(id))).toEqual(['capture_declined'])
     expect(kinds(await desk.a.void(id))).toEqual(['done'])
   })
@@ -63,7 +74,10 @@ describe('capture', () => {
     const [captures, voids] = await Promise.all([desk.a.capture(...ids), desk.b.void(...[...ids].reverse())])
     const voidsInOrder = [...voids].reverse()
     ids.forEach((_, i) => {
-      expect([['done', 'payment_captured'], ['payment_voided', 'done']]).toContainEqual([kinds([captures[i]])[0], kinds([voidsInOrder[i]])[0]])
+      expect([
+        ['done', 'payment_captured'],
+        ['payment_voided', 'done'],
+      ]).toContainEqual([kinds([captures[i]])[0], kinds([voidsInOrder[i]])[0]])
     })
   })
 })
@@ -108,7 +122,12 @@ describe('refund', () => {
   })
   it('refuses what was not captured, is not there, or makes no sense', async () => {
     const id = await order()
-    const answers = [await desk.a.refund(id, 'r1', 5), await desk.a.refund(newId(), 'r1', 5), await desk.a.refund(id, '', 5), await desk.a.refund('x', 'r', 5)]
+    const answers = [
+      await desk.a.refund(id, 'r1', 5),
+      await desk.a.refund(newId(), 'r1', 5),
+      await desk.a.refund(id, '', 5),
+      await desk.a.refund('x', 'r', 5),
+    ]
     expect(kinds(answers)).toEqual(['payment_not_captured', 'unknown_payment', 'invalid_payment', 'invalid_payment'])
     expect(kinds([await desk.a.refund(await order({ captured: 'yes' }), 'r1', -5)])).toEqual(['invalid_payment'])
   })

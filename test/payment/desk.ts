@@ -1,7 +1,4 @@
-import { expect } from 'vitest'
-import { newId } from '../../src/platform/ids.ts'
-import { silentLog } from '../../src/platform/log.ts'
-import { openDatabase, sql } from '../../src/platform/postgres.ts'
+import { expect, vi } from 'vitest'
 import { authorisePayments } from '../../src/payment/authorise.ts'
 import { capturePayments } from '../../src/payment/capture.ts'
 import type { PaymentContext } from '../../src/payment/context.ts'
@@ -10,6 +7,9 @@ import type { PaymentProvider } from '../../src/payment/provider.ts'
 import { simulatedProvider } from '../../src/payment/providers/simulated.ts'
 import { refundPayments } from '../../src/payment/refund.ts'
 import { voidPayments } from '../../src/payment/void.ts'
+import { newId } from '../../src/platform/ids.ts'
+import { silentLog } from '../../src/platform/log.ts'
+import { openDatabase, sql } from '../../src/platform/postgres.ts'
 import { testDatabase } from '../support/database.ts'
 
 export const QUICK = { slowMs: 60, lateMs: 300, budgetMs: 1_000, patienceMs: 10 }
@@ -49,9 +49,15 @@ export async function openDesk() {
     ...changes,
   })
   const read = async (orderId: string) =>
-    (await database.db.query<{ status: string; captured_minor: number; refunded_minor: number; token: string | null; void_requested: boolean }>(
-      sql`select status, captured_minor, refunded_minor, token, void_requested from payments where order_id = ${orderId}`,
-    ))[0]
+    (
+      await database.db.query<{
+        status: string
+        captured_minor: number
+        refunded_minor: number
+        token: string | null
+        void_requested: boolean
+      }>(sql`select status, captured_minor, refunded_minor, token, void_requested from payments where order_id = ${orderId}`)
+    )[0]
   return {
     db: database.db,
     provider,
@@ -68,9 +74,11 @@ export async function openDesk() {
         sql`select status, amount_minor, refunded_minor from simulated_provider.charges where order_ref = ${orderId} and status <> 'declined'`,
       ),
     movements: async (orderId: string) =>
-      (await database.db.query<{ kind: string; amount_minor: number }>(
-        sql`select kind, amount_minor from money_movements where order_id = ${orderId} order by id`,
-      )).map(({ kind, amount_minor }) => `${kind} ${amount_minor}`),
+      (
+        await database.db.query<{ kind: string; amount_minor: number }>(
+          sql`select kind, amount_minor from money_movements where order_id = ${orderId} order by id`,
+        )
+      ).map(({ kind, amount_minor }) => `${kind} ${amount_minor}`),
     expectBalance: () => expectBalance(database.db),
     drop: async () => {
       await second.close()
@@ -98,9 +106,8 @@ async function expectBalance(db: Awaited<ReturnType<typeof testDatabase>>['db'])
 }
 
 /** Repeats `ask` until `isTrue` says so: the provider's book moves with real time. */
-export async function until<T>(ask: () => Promise<T>, isTrue: (value: T) => boolean): Promise<T> {
-  const { waitFor } = (await import('vitest')).vi
-  return waitFor(
+export function until<T>(ask: () => Promise<T>, isTrue: (value: T) => boolean): Promise<T> {
+  return vi.waitFor(
     async () => {
       const value = await ask()
       expect(isTrue(value), JSON.stringify(value)).toBe(true)
@@ -110,4 +117,5 @@ export async function until<T>(ask: () => Promise<T>, isTrue: (value: T) => bool
   )
 }
 
-export const kinds = (answers: readonly ({ kind: string; code?: string } | undefined)[]) => answers.map((answer) => answer?.code ?? answer?.kind)
+export const kinds = (answers: readonly ({ kind: string; code?: string } | undefined)[]) =>
+  answers.map((answer) => answer?.code ?? answer?.kind)

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  afterAuthorise,
   type AuthoriseCommand,
+  afterAuthorise,
   authoriseAnswer,
   decideRefund,
   malformed,
@@ -11,8 +11,8 @@ import {
   PAYMENT_METHODS,
   type Payment,
   type PaymentStatus,
-  refunded,
   type Refund,
+  refunded,
   requestCapture,
   requestVoid,
 } from '../../src/payment/payment.ts'
@@ -46,10 +46,20 @@ const ask = (changes: Partial<AuthoriseCommand> = {}): AuthoriseCommand => ({
   ...changes,
 })
 const anyPayment = fc
-  .record({ status: fc.constantFrom(...STATUSES), provider_ref: fc.constantFrom(null, 'ch_1'), void_requested: fc.boolean(), amount_minor: fc.constantFrom(0, 1, 1_000) })
+  .record({
+    status: fc.constantFrom(...STATUSES),
+    provider_ref: fc.constantFrom(null, 'ch_1'),
+    void_requested: fc.boolean(),
+    amount_minor: fc.constantFrom(0, 1, 1_000),
+  })
   .map(payment)
 const anyAnswer: fc.Arbitrary<ProviderAnswer> = fc.oneof(
-  fc.record({ kind: fc.constant('approved' as const), ref: fc.constant('ch_2'), amountMinor: fc.constantFrom(0, 1, 1_000), currency: fc.constantFrom('EUR', 'USD') }),
+  fc.record({
+    kind: fc.constant('approved' as const),
+    ref: fc.constant('ch_2'),
+    amountMinor: fc.constantFrom(0, 1, 1_000),
+    currency: fc.constantFrom('EUR', 'USD'),
+  }),
   fc.record({ kind: fc.constant('declined' as const), code: fc.constant('card_declined'), message: fc.constant('no') }),
   fc.record({ kind: fc.constantFrom('unknown' as const, 'unavailable' as const), message: fc.constant('?') }),
 )
@@ -90,7 +100,12 @@ describe('what the provider says', () => {
     )
   })
   it('lets a charge go that appears after its void was taken for final', () => {
-    const late = afterAuthorise(payment({ status: 'voided', void_requested: true }), { kind: 'approved', ref: 'ch_9', amountMinor: 1_000, currency: 'EUR' })
+    const late = afterAuthorise(payment({ status: 'voided', void_requested: true }), {
+      kind: 'approved',
+      ref: 'ch_9',
+      amountMinor: 1_000,
+      currency: 'EUR',
+    })
     expect(late).toMatchObject({ status: 'voiding', provider_ref: 'ch_9' })
   })
   it('leaves the intent as it is when the provider is unavailable', () => {
@@ -113,7 +128,8 @@ describe('payment methods', () => {
     for (const method of PAYMENT_METHODS) expect(open(ask({ method, amountMinor: 0 })).status).toBe('authorised')
   })
   it('refuses unknown methods, also those that every object has', () => {
-    for (const method of ['cheque', 'constructor', 'tostring', '__proto__']) expect(open(ask({ method })).decline_code).toBe('unknown_payment_method')
+    for (const method of ['cheque', 'constructor', 'tostring', '__proto__'])
+      expect(open(ask({ method })).decline_code).toBe('unknown_payment_method')
   })
   it('takes cash up to its limit', () => {
     expect(open(ask({ method: 'cash_on_delivery', amountMinor: 100_000 })).status).toBe('authorised')
@@ -123,7 +139,14 @@ describe('payment methods', () => {
     expect(open(ask({ method: 'cash_on_delivery', token: 'tok_ok' })).decline_code).toBe('payment_token_not_allowed')
   })
   it('knows what can not even be stored', () => {
-    for (const bad of [{ amountMinor: -1 }, { amountMinor: 0.5 }, { amountMinor: 2 ** 53 }, { currency: 'eur' }, { token: 'a\u0000b' }, { method: 'x\u0000' }]) {
+    for (const bad of [
+      { amountMinor: -1 },
+      { amountMinor: 0.5 },
+      { amountMinor: 2 ** 53 },
+      { currency: 'eur' },
+      { token: 'a\u0000b' },
+      { method: 'x\u0000' },
+    ]) {
       expect(malformed(ask(bad))).toBeDefined()
     }
     expect(malformed(ask())).toBeUndefined()
@@ -133,11 +156,15 @@ describe('payment methods', () => {
 describe('answers', () => {
   it('refuse the same order with another amount, method or currency', () => {
     for (const other of [{ amountMinor: 999 }, { method: 'paypal' }, { currency: 'USD' }]) {
-      expect(authoriseAnswer(ask(other), payment({ status: 'authorised' }), '')).toMatchObject({ kind: 'refused', code: 'payment_mismatch' })
+      expect(authoriseAnswer(ask(other), payment({ status: 'authorised' }), '')).toMatchObject({
+        kind: 'refused',
+        code: 'payment_mismatch',
+      })
     }
   })
   it('keep the code of our own rules and call every other refusal declined', () => {
-    const declined = (decline_code: string) => authoriseAnswer(ask(), payment({ status: 'declined', decline_code, decline_message: 'm' }), '')
+    const declined = (decline_code: string) =>
+      authoriseAnswer(ask(), payment({ status: 'declined', decline_code, decline_message: 'm' }), '')
     expect(declined('payment_method_limit')).toMatchObject({ code: 'payment_method_limit' })
     expect(declined('expired_card')).toMatchObject({ code: 'payment_declined', message: 'm' })
   })

@@ -1,12 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { newId } from '../../src/platform/ids.ts'
 import { type AuthoriseRequest, type PaymentProvider, providerKey } from '../../src/payment/provider.ts'
+import { newId } from '../../src/platform/ids.ts'
 
 /** What every payment provider must do. `tokens` are the test tokens of the provider at hand. */
 export function providerContract(name: string, provider: () => PaymentProvider, tokens: { ok: string; declined: string }): void {
   const request = (changes: Partial<AuthoriseRequest> = {}): AuthoriseRequest => {
     const orderRef = newId()
-    return { key: providerKey.authorise(orderRef), orderRef, method: 'credit_card', token: tokens.ok, amountMinor: 700, currency: 'EUR', ...changes }
+    return {
+      key: providerKey.authorise(orderRef),
+      orderRef,
+      method: 'credit_card',
+      token: tokens.ok,
+      amountMinor: 700,
+      currency: 'EUR',
+      ...changes,
+    }
   }
   const authorised = async () => {
     const asked = request()
@@ -19,7 +27,11 @@ export function providerContract(name: string, provider: () => PaymentProvider, 
   describe(`the payment provider "${name}"`, () => {
     it('answers each request of a batch, in order', async () => {
       const answers = await provider().authorise([request(), request({ token: tokens.declined }), request({ amountMinor: 5 })])
-      expect(answers).toMatchObject([{ kind: 'approved', amountMinor: 700, currency: 'EUR' }, { kind: 'declined' }, { kind: 'approved', amountMinor: 5 }])
+      expect(answers).toMatchObject([
+        { kind: 'approved', amountMinor: 700, currency: 'EUR' },
+        { kind: 'declined' },
+        { kind: 'approved', amountMinor: 5 },
+      ])
       expect(await provider().authorise([])).toEqual([])
     })
     it('gives the same answer to the same key, later, in one batch and at once', async () => {
@@ -54,7 +66,12 @@ export function providerContract(name: string, provider: () => PaymentProvider, 
     it('voids once per key and then does not capture', async () => {
       const { asked, ref, move } = await authorised()
       const key = `void:${newId()}`
-      expect(await provider().void([{ key, ref }, { key, ref }])).toMatchObject([{ kind: 'approved' }, { kind: 'approved' }])
+      expect(
+        await provider().void([
+          { key, ref },
+          { key, ref },
+        ]),
+      ).toMatchObject([{ kind: 'approved' }, { kind: 'approved' }])
       expect(await provider().capture([{ key: `capture:${newId()}`, ...move }])).toMatchObject([{ kind: 'declined' }])
       expect((await provider().lookup([asked.key]))[0]?.kind).toBe('declined')
     })
@@ -72,7 +89,10 @@ export function providerContract(name: string, provider: () => PaymentProvider, 
     })
     it('declines to move what it does not know, and its neighbours go on', async () => {
       const { move } = await authorised()
-      const answers = await provider().capture([{ ...move, key: `capture:${newId()}`, ref: 'nothing' }, { ...move, key: `capture:${newId()}` }])
+      const answers = await provider().capture([
+        { ...move, key: `capture:${newId()}`, ref: 'nothing' },
+        { ...move, key: `capture:${newId()}` },
+      ])
       expect(answers).toMatchObject([{ kind: 'declined' }, { kind: 'approved' }])
     })
   })

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { PaymentServiceDefinition } from '../../src/gen/comanda/v1/payment.ts'
-import { connectGrpc, type GrpcClient } from '../../src/platform/grpc.ts'
+import { startPayment } from '../../src/payment/start.ts'
 import { readConfig } from '../../src/platform/config.ts'
+import { connectGrpc, type GrpcClient } from '../../src/platform/grpc.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { silentLog } from '../../src/platform/log.ts'
 import type { RunningService } from '../../src/platform/service.ts'
-import { startPayment } from '../../src/payment/start.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 
 const PORT = '56053'
@@ -23,7 +23,14 @@ afterAll(async () => {
   await database.drop()
 })
 
-const authorise = (orderId: string, token = '') => ({ orderId, requestId: 'q1', method: 'credit_card', token, amountMinor: 400, currency: 'EUR' })
+const authorise = (orderId: string, token = '') => ({
+  orderId,
+  requestId: 'q1',
+  method: 'credit_card',
+  token,
+  amountMinor: 400,
+  currency: 'EUR',
+})
 
 it('takes a payment through its whole life over gRPC', async () => {
   const orderId = newId()

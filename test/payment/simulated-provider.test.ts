@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { newId } from '../../src/platform/ids.ts'
-import { simulatedProvider } from '../../src/payment/providers/simulated.ts'
 import type { PaymentProvider } from '../../src/payment/provider.ts'
+import { simulatedProvider } from '../../src/payment/providers/simulated.ts'
+import { newId } from '../../src/platform/ids.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { QUICK, until } from './desk.ts'
 import { providerContract } from './provider-contract.ts'
@@ -41,7 +41,10 @@ describe('test tokens', () => {
     expect(await first('tok_late')).toEqual(['unknown', 'not_found', 'unknown'])
     const asked = request('tok_late')
     await provider.authorise([asked])
-    await until(() => provider.lookup([asked.key]), ([found]) => found?.kind === 'approved')
+    await until(
+      () => provider.lookup([asked.key]),
+      ([found]) => found?.kind === 'approved',
+    )
     expect((await provider.authorise([asked]))[0]?.kind).toBe('approved')
   })
   it('charge another amount', async () => {
@@ -52,7 +55,10 @@ describe('test tokens', () => {
     const slow = request('tok_slow')
     const answers = await provider.authorise([request('tok_ok'), slow, request('')])
     expect(answers.map((answer) => answer.kind)).toEqual(['approved', 'unknown', 'approved'])
-    await until(() => provider.lookup([slow.key]), ([found]) => found?.kind === 'approved')
+    await until(
+      () => provider.lookup([slow.key]),
+      ([found]) => found?.kind === 'approved',
+    )
   })
   it('answer unknown when the budget of time is used up', async () => {
     const impatient = simulatedProvider({ db: database.db, ...QUICK, budgetMs: 5 })

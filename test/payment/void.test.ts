@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { newId } from '../../src/platform/ids.ts'
 import type { PaymentProvider } from '../../src/payment/provider.ts'
+import { newId } from '../../src/platform/ids.ts'
 import { command, kinds, openDesk, until } from './desk.ts'
 
 let desk: Awaited<ReturnType<typeof openDesk>>
@@ -93,7 +93,10 @@ describe('void of an authorisation that is not known', () => {
     await desk.a.authorise(order)
     expect(kinds(await desk.a.void(order.orderId))).toEqual(['unknown'])
     expect(kinds(await desk.a.authorise(order))).toEqual(['payment_voided'])
-    await until(() => desk.a.void(order.orderId), ([answer]) => answer?.kind === 'done')
+    await until(
+      () => desk.a.void(order.orderId),
+      ([answer]) => answer?.kind === 'done',
+    )
     expect(await desk.charges(order.orderId)).toMatchObject([{ status: 'voided' }])
   })
   it('does not take "not found" for final before the bound, and does after it', async () => {
@@ -110,7 +113,10 @@ describe('void of an authorisation that is not known', () => {
     const order = command({ token: 'tok_late' })
     await desk.a.authorise(order)
     expect(kinds(await desk.with(() => ({}), { notFoundIsFinalAfterMs: 0 }).void(order.orderId))).toEqual(['done'])
-    await until(() => desk.a.void(order.orderId).then(() => desk.charges(order.orderId)), ([charge]) => charge?.status === 'voided')
+    await until(
+      () => desk.a.void(order.orderId).then(() => desk.charges(order.orderId)),
+      ([charge]) => charge?.status === 'voided',
+    )
     expect(await desk.movements(order.orderId)).toEqual(['authorised 1250', 'voided 1250'])
   })
   for (const notFoundIsFinalAfterMs of [60_000, 0]) {
@@ -144,7 +150,10 @@ describe('void of an authorisation that is not known', () => {
     const orders = Array.from({ length: 40 }, () => command())
     const ids = orders.map((order) => order.orderId)
     await Promise.all([desk.a.authorise(...orders), desk.b.void(...[...ids].reverse()), desk.b.authorise(...orders), desk.a.void(...ids)])
-    await until(() => desk.a.void(...ids), (answers) => answers.every((answer) => answer.kind === 'done'))
+    await until(
+      () => desk.a.void(...ids),
+      (answers) => answers.every((answer) => answer.kind === 'done'),
+    )
     for (const id of ids) expect((await desk.charges(id)).filter((charge) => charge.status !== 'voided')).toEqual([])
   })
 })

@@ -18,33 +18,44 @@ type Charge = Pick<ChargeRow, 'ref' | 'status' | 'amount_minor' | 'refunded_mino
 
 /** Captures, voids or refunds charges in the simulated provider's book, once per key. */
 export function operate(db: Database, kind: Kind, requests: readonly Request[]): Promise<ProviderAnswer[]> {
-  return db.transaction(async (tx) => {
-    // The look at earlier operations comes after the locks, so it sees what the lock's holder wrote.
-    const [charges, operations] = await Promise.all([lockCharges(tx, requests), readOperations(tx, requests)])
-    const fresh: Operation[] = []
-    const answers = requests.map((request) => {
-      const charge = charges.get(request.ref)
-      let operation = operations.get(request.key)
-      if (!operation) {
-        operation = decide(kind, request, charge)
-        if (charge && operation.decline_code === null) apply(kind, charge, request)
-        operations.set(request.key, operation)
-        fresh.push(operation)
-      }
-      return answerOf(operation, { kind, request, charge })
-    })
-    if (fresh.length > 0) write(tx, [...charges.values()], fresh)
-    return answers
-  }, { retryOn: ['23505'] })
+  return db.transaction(
+    async (tx) => {
+      // The look at earlier operations comes after the locks, so it sees what the lock's holder wrote.
+      const [charges, operations] = await Promise.all([lockCharges(tx, requests), readOperations(tx, requests)])
+      const fresh: Operation[] = []
+      const answers = requests.map((request) => {
+        const charge = charges.get(request.ref)
+        let operation = operations.get(request.key)
+        if (!operation) {
+          operation = decide(kind, request, charge)
+          if (charge && operation.decline_code === null) apply(kind, charge, request)
+          operations.set(request.key, operation)
+          fresh.push(operation)
+        }
+        return answerOf(operation, { kind, request, charge })
+      })
+      if (fresh.length > 0) write(tx, [...charges.values()], fresh)
+      return answers
+    },
+    { retryOn: ['23505'] },
+  )
 }
 
 function decide(kind: Kind, { key, ref, amountMinor, currency }: Request, charge: Charge | undefined): Operation {
   const operation = { key, kind, ref, amount_minor: amountMinor ?? null, currency: currency ?? null }
   const problem = problemWith(kind, charge, { amountMinor: amountMinor ?? 0, currency })
-  return { ...operation, decline_code: problem ?? null, decline_message: problem ? `the ${kind} was declined: ${problem.replaceAll('_', ' ')}` : null }
+  return {
+    ...operation,
+    decline_code: problem ?? null,
+    decline_message: problem ? `the ${kind} was declined: ${problem.replaceAll('_', ' ')}` : null,
+  }
 }
 
-function problemWith(kind: Kind, charge: Charge | undefined, { amountMinor, currency }: { amountMinor: number; currency: string | undefined }): string | undefined {
+function problemWith(
+  kind: Kind,
+  charge: Charge | undefined,
+  { amountMinor, currency }: { amountMinor: number; currency: string | undefined },
+): string | undefined {
   if (!charge) return 'no_such_charge'
   if (currency !== undefined && currency !== charge.currency) return 'wrong_currency'
   switch (kind) {
@@ -67,7 +78,10 @@ function apply(kind: Kind, charge: Charge, { amountMinor = 0 }: Request): void {
   else charge.refunded_minor += amountMinor
 }
 
-function answerOf(operation: Operation, { kind, request, charge }: { kind: Kind; request: Request; charge: Charge | undefined }): ProviderAnswer {
+function answerOf(
+  operation: Operation,
+  { kind, request, charge }: { kind: Kind; request: Request; charge: Charge | undefined },
+): ProviderAnswer {
   const isSame = operation.kind === kind && operation.ref === request.ref && operation.amount_minor === (request.amountMinor ?? null)
   if (!isSame) return unknown('the key was used for another request')
   if (operation.decline_code !== null || !charge) {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { newId } from '../../platform/ids.ts'
 import { unknown } from '../../platform/outcome.ts'
 import { type Database, rows, sql } from '../../platform/postgres.ts'
-import { newId } from '../../platform/ids.ts'
 import type { AuthoriseRequest, LookupAnswer, PaymentProvider, ProviderAnswer } from '../provider.ts'
 import { operate } from './simulated-operations.ts'
 
@@ -55,7 +55,13 @@ export type ChargeRow = {
 }
 
 /** A provider that keeps its own book in the schema simulated_provider, and misbehaves on demand ({@link TEST_TOKENS}). */
-export function simulatedProvider({ db, slowMs = 1_500, lateMs = 3_000, budgetMs = 2_000, patienceMs = 250 }: SimulatedOptions): PaymentProvider {
+export function simulatedProvider({
+  db,
+  slowMs = 1_500,
+  lateMs = 3_000,
+  budgetMs = 2_000,
+  patienceMs = 250,
+}: SimulatedOptions): PaymentProvider {
   const lostOnce = new Set<string>()
   const isLost = ({ key, token }: AuthoriseRequest): boolean => {
     if (!behaviourOf(token).losesRequest || lostOnce.has(key)) return false
@@ -68,14 +74,16 @@ export function simulatedProvider({ db, slowMs = 1_500, lateMs = 3_000, budgetMs
       const answers = new Map<AuthoriseRequest, ProviderAnswer>()
       const take = async (some: readonly AuthoriseRequest[]) => {
         const results = await charge(db, some, lateMs)
-        some.forEach((request, i) => answers.set(request, results[i] as ProviderAnswer))
+        for (const [i, request] of some.entries()) answers.set(request, results[i] as ProviderAnswer)
       }
       const arrived = requests.filter((request) => !isLost(request))
       const quick = arrived.filter(({ token }) => !behaviourOf(token).slow)
       const slow = arrived.filter(({ token }) => behaviourOf(token).slow)
       if (quick.length > 0) await take(quick)
       if (slow.length > 0) {
-        const late = delay(slowMs, undefined, { ref: false }).then(() => take(slow)).catch(() => {})
+        const late = delay(slowMs, undefined, { ref: false })
+          .then(() => take(slow))
+          .catch(() => {})
         await Promise.race([late, delay(quick.length > 0 ? patienceMs : budgetMs, undefined, { ref: false })])
       }
       return requests.map((request) => answers.get(request) ?? unknown('timed out'))
@@ -129,8 +137,17 @@ function chargeAnswer(request: AuthoriseRequest, row: ChargeRow | undefined, isN
   return row.status === 'declined' ? declined(row) : approved(row)
 }
 
-const approved = (row: ChargeRow): ProviderAnswer => ({ kind: 'approved', ref: row.ref, amountMinor: row.amount_minor, currency: row.currency })
-const declined = (row: ChargeRow): ProviderAnswer => ({ kind: 'declined', code: row.decline_code ?? '', message: row.decline_message ?? '' })
+const approved = (row: ChargeRow): ProviderAnswer => ({
+  kind: 'approved',
+  ref: row.ref,
+  amountMinor: row.amount_minor,
+  currency: row.currency,
+})
+const declined = (row: ChargeRow): ProviderAnswer => ({
+  kind: 'declined',
+  code: row.decline_code ?? '',
+  message: row.decline_message ?? '',
+})
 
 function readCharges(db: Database, keys: readonly string[]): Promise<ChargeRow[]> {
   return db.query<ChargeRow>(sql`
