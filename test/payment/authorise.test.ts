@@ -102,6 +102,12 @@ describe('an answer that is lost', () => {
       expect(await desk.movements(order.orderId)).toEqual(['authorised 1250'])
     })
   }
+  it('is looked up before it is asked again: a provider forgets its keys after a day, its charges never', async () => {
+    const order = command({ token: 'tok_timeout_after' })
+    await desk.a.authorise(order)
+    const forgetful = desk.with(() => ({ authorise: () => Promise.reject(new Error('asked again')) }))
+    expect(kinds(await forgetful.authorise(order))).toEqual(['done'])
+  })
   it('is waited for when the charge appears late', async () => {
     const order = command({ token: 'tok_late' })
     expect(kinds(await desk.a.authorise(order))).toEqual(['unknown'])
