@@ -53,13 +53,12 @@ export function createProducts(db: Database, products: readonly NewProduct[]): P
       from jsonb_to_recordset(${rows(products)}) as r(id text, name text, unit_price_minor bigint, currency text, weight_grams bigint, status text)
       order by id on conflict (id) do nothing returning id`)
     const isNew = new Set(created.map((row) => row.id))
-    const first = new Map(products.filter((product) => isNew.has(product.id)).map((product) => [product.id, product]))
-    for (const product of first.values()) {
-      for (const { location_id, on_hand } of product.stock) addStock(tx, { productId: product.id, locationId: location_id, quantity: on_hand, reason: 'first stock' })
-    }
     const stored = await getProducts(tx, products.map((product) => product.id))
+    const first = products.filter((product) => sameProduct(product, stored.get(product.id) as ProductRow) && isNew.delete(product.id))
+    addStock(tx, first.flatMap(({ id, stock }) => stock.map((level) => ({ productId: id, locationId: level.location_id, quantity: level.on_hand, reason: 'first stock' }))))
+    const after = first.length > 0 ? await getProducts(tx, products.map((product) => product.id)) : stored
     return products.map((product) => {
-      const row = stored.get(product.id) as ProductRow
+      const row = after.get(product.id) as ProductRow
       return sameProduct(product, row) ? done(row) : refused('product_exists', `product ${product.id} exists already, with other data`)
     })
   })
@@ -79,10 +78,7 @@ export function receiveStock(db: Database, receipts: readonly Receipt[]): Promis
       from jsonb_to_recordset(${rows(valid)}) as r("receiptId" text, "productId" text, "locationId" text, quantity bigint)
       order by 1 on conflict (receipt_id) do nothing returning receipt_id`)
     const isNew = new Set(fresh.map((row) => row.receipt_id))
-    const inKeyOrder = [...valid].sort((a, b) => (`${a.productId} ${a.locationId}` < `${b.productId} ${b.locationId}` ? -1 : 1))
-    for (const receipt of inKeyOrder) {
-      if (isNew.delete(receipt.receiptId)) addStock(tx, receipt)
-    }
+    addStock(tx, valid.filter((receipt) => isNew.delete(receipt.receiptId)))
     const after = await getProducts(tx, receipts.map((receipt) => receipt.productId))
     return receipts.map((receipt) => {
       const product = after.get(receipt.productId)
@@ -91,13 +87,22 @@ export function receiveStock(db: Database, receipts: readonly Receipt[]): Promis
   })
 }
 
-function addStock(tx: Transaction, { productId, locationId, quantity, reason }: Omit<Receipt, 'receiptId'>): void {
+type Arrival = Omit<Receipt, 'receiptId'>
+
+/** By product and location, in the database's own order, like every lock on stock: JavaScript sorts otherwise than a collation. */
+function addStock(tx: Transaction, arrivals: readonly Arrival[]): void {
+  if (arrivals.length === 0) return
+  const all = rows(arrivals)
   tx.write(sql`
-    insert into stock (product_id, location_id, on_hand) values (${productId}, ${locationId}, ${quantity}::bigint)
+    insert into stock (product_id, location_id, on_hand)
+    select "productId", "locationId", sum(quantity)
+    from jsonb_to_recordset(${all}) as r("productId" text, "locationId" text, quantity bigint)
+    group by 1, 2 order by 1, 2
     on conflict (product_id, location_id) do update set on_hand = stock.on_hand + excluded.on_hand`)
   tx.write(sql`
     insert into movements (product_id, location_id, kind, on_hand_delta, reserved_delta, reason)
-    values (${productId}, ${locationId}, 'received', ${quantity}::bigint, 0, ${reason})`)
+    select "productId", "locationId", 'received', quantity, 0, reason
+    from jsonb_to_recordset(${all}) as r("productId" text, "locationId" text, quantity bigint, reason text)`)
 }
 
 /** Sets the counted stock of one row, if it still is what the caller saw and covers what is reserved. */

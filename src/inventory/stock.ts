@@ -60,13 +60,14 @@ export function allocate(
   }
   const gone = facts.findIndex((product) => product.status === 'discontinued')
   if (gone >= 0) return refused('product_discontinued', `product ${items[gone]?.productId} is not sold any more`)
-  const short = items.find((item) => free.total(item.productId) < item.quantity)
+  const perProduct = sumByProduct(items)
+  const short = perProduct.find((item) => free.total(item.productId) < item.quantity)
   if (short) {
     return refused('out_of_stock', `product ${short.productId}: ${short.quantity} wanted, ${free.total(short.productId)} available`)
   }
 
   // From here on nothing is refused.
-  const locations = fewestLocations(items, free)
+  const locations = fewestLocations(perProduct, free)
   const reserved = items.map((item, i) => ({
     product_id: item.productId,
     quantity: item.quantity,
@@ -75,6 +76,13 @@ export function allocate(
     allocations: takeFrom(item, locations, free),
   }))
   return done({ currency: wanted, items: reserved })
+}
+
+/** An order may name a product in more than one item; what it needs of it is their sum. */
+function sumByProduct(items: readonly WantedItem[]): WantedItem[] {
+  const sums = new Map<string, number>()
+  for (const { productId, quantity } of items) sums.set(productId, (sums.get(productId) ?? 0) + quantity)
+  return [...sums].map(([productId, quantity]) => ({ productId, quantity }))
 }
 
 function takeFrom(item: WantedItem, locations: readonly string[], free: FreeStock): Allocation[] {

@@ -57,7 +57,8 @@ function writeDecisions(tx: Transaction, decisions: readonly { orderId: string; 
   tx.write(sql`
     insert into reservations (order_id, status, currency, items, refusal_code, refusal_message)
     select order_id, status, currency, items, code, message
-    from jsonb_to_recordset(${rows(reservations)}) as r(order_id uuid, status text, currency text, items jsonb, code text, message text)`)
+    from jsonb_to_recordset(${rows(reservations)}) as r(order_id uuid, status text, currency text, items jsonb, code text, message text)
+    order by order_id`)
   moveStock(tx, 'reserved', changes)
 }
 
@@ -69,12 +70,6 @@ function heldBy({ order_id, items }: { order_id: string; items: readonly Reserve
 export function releaseStock(db: Database, orderIds: readonly string[]): Promise<Answer<null>[]> {
   return db.transaction(async (tx) => {
     const known = await lockReservations(tx, orderIds)
-    const unseen = [...new Set(orderIds)].filter((orderId) => !known.has(orderId))
-    if (unseen.length > 0) {
-      tx.write(sql`
-        insert into reservations (order_id, status)
-        select order_id, 'tombstone' from jsonb_to_recordset(${rows(unseen.map((order_id) => ({ order_id })))}) as r(order_id uuid)`)
-    }
     const held = [...known.values()].filter((row) => row.status === 'held' && row.committed_locations.length === 0)
     if (held.length > 0) {
       await lockFreeStock(tx, productsOf(held))
@@ -82,6 +77,14 @@ export function releaseStock(db: Database, orderIds: readonly string[]): Promise
       tx.write(sql`
         update reservations set status = 'released', updated_at = now()
         where order_id = any(${held.map((row) => row.order_id)}::uuid[])`)
+    }
+    const unseen = [...new Set(orderIds)].filter((orderId) => !known.has(orderId))
+    if (unseen.length > 0) {
+      // New keys after the stock's locks, by key, as reserving does it: the other way round the two deadlock.
+      tx.write(sql`
+        insert into reservations (order_id, status)
+        select order_id, 'tombstone' from jsonb_to_recordset(${rows(unseen.map((order_id) => ({ order_id })))}) as r(order_id uuid)
+        order by order_id`)
     }
     return orderIds.map((orderId) => {
       const row = known.get(orderId)
