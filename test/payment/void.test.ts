@@ -134,6 +134,19 @@ describe('void of an authorisation that is not known', () => {
       expect(kinds(await desk.b.void(order.orderId))).toEqual(['done'])
     })
   }
+  it('stops an authorise that has looked already and is about to ask again', async () => {
+    const order = command({ token: 'tok_timeout_before' })
+    await desk.a.authorise(order)
+    const overtaken = desk.with((provider) => ({
+      lookup: async (keys) => {
+        const found = await provider.lookup(keys)
+        await desk.b.void(order.orderId)
+        return found
+      },
+    }))
+    expect(kinds(await overtaken.authorise(order))).toEqual(['payment_voided'])
+    expect(await desk.charges(order.orderId)).toEqual([])
+  })
   it('is done when it turns out that the card was declined', async () => {
     const order = command({ token: 'tok_declined' })
     const lossy = desk.with((provider) => ({
