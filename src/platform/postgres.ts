@@ -50,11 +50,19 @@ export interface Database {
 const MAX_TRIES = 5
 const RETRY = new Set(['40001', '40P01'])
 
-export function openDatabase(url: string, { max = 4, applicationName = 'comanda' } = {}): Database {
+// Plans are cached per connection, and one made while the tables were new and empty is a sequential scan: measured 120 instead of
+// 460 single authorisations a second after 34,000 payments. Nothing in the services is served by such a scan.
+const PLANNING = { enable_seqscan: 'off', jit: 'off' }
+
+type DatabaseOptions = { max?: number; applicationName?: string; /** Server settings of each connection. */ settings?: Record<string, string> }
+
+/** A pool of connections. Nothing connects before the first query; lost connections are replaced. */
+export function openDatabase(url: string, { max = 4, applicationName = 'comanda', settings = {} }: DatabaseOptions = {}): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max,
     application_name: applicationName,
+    options: Object.entries({ ...PLANNING, ...settings }).map(([name, value]) => `-c ${name}=${value}`).join(' '),
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 60_000,
     statement_timeout: 30_000,

@@ -1,0 +1,29 @@
+import pc from 'picocolors'
+import { type Config, OWNERS } from '../platform/config.ts'
+import type { EmbeddedPostgres } from '../platform/embedded-postgres.ts'
+
+/** What runs where, and one thing to try. */
+export function banner({ config, postgres, seeded, pids }: { config: Config; postgres: EmbeddedPostgres | undefined; seeded: number; pids: Map<string, number | undefined> }): string {
+  const { gateway, grpc } = config
+  const url = `http://${gateway.host}:${gateway.port}`
+  const row = (name: string, where: string) => `  ${name.padEnd(11)} ${where.padEnd(34)} ${pc.dim(pids.has(name) ? `process ${pids.get(name)}` : '')}`.trimEnd()
+  const body = '{"user_id":"u123","items":[{"product_id":"a1","quantity":2},{"product_id":"b2","quantity":1}],"payment_method":"credit_card"}'
+  return [
+    '',
+    `${pc.bold('Comanda')} takes orders.`,
+    '',
+    row('gateway', url),
+    ...OWNERS.map((owner) => row(owner, `grpc ${grpc.host}:${grpc.ports[owner]}`)),
+    ...(postgres ? [row('PostgreSQL', `127.0.0.1:${postgres.port}`)] : []),
+    '',
+    `  data in ${config.dataDir}, logs in ${config.log.dir}, the API to read at ${url}/docs`,
+    ...(seeded > 0 ? [`  first start: ${seeded} products in the catalogue (${url}/products)`] : []),
+    '',
+    'Try:',
+    '',
+    pc.cyan(`  curl -i ${url}/orders -H 'content-type: application/json' -d '${body}'`),
+    '',
+    'Ctrl-C stops it.',
+    '',
+  ].join('\n')
+}
