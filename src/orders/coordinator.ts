@@ -1,6 +1,6 @@
 import { batched } from '../platform/batched.ts'
 import type { Log } from '../platform/log.ts'
-import type { Database } from '../platform/postgres.ts'
+import { type Database, isDatabaseDown } from '../platform/postgres.ts'
 import type { Change, Order } from './order.ts'
 import { cancelOrder, placeOrder, type Services, type Surroundings, settleOrder, undoOrder } from './place-order.ts'
 import * as store from './store.ts'
@@ -28,13 +28,12 @@ type Dependencies = { db: Database; services: Services; around: Surroundings; le
 export function startCoordinator({ db, services, around, leaseMs, log }: Dependencies): Coordinator {
   const runs = new Map<string, { ended: Promise<Order>; order: Order; leasedAt: number }>()
 
-  const saveOne = batched<Change, { version: number; due_at: Date | null } | null>(
-    async (changes) => {
-      const saved = await store.saveChanges(db, changes, leaseMs)
-      return changes.map((change) => saved.get(change.order.id) ?? null)
-    },
-    { max: 256, concurrency: 2, splitOn: () => true },
-  )
+  // A change that fails for its own sake fails alone; when the database is down, halves would only ask it longer.
+  const saveOne = batched<Change, store.Saved | null>((changes) => store.saveChanges(db, changes, leaseMs), {
+    max: 256,
+    concurrency: 2,
+    splitOn: (error) => !isDatabaseDown(error),
+  })
   const save = async (change: Change): Promise<Order | null> => {
     const saved = await saveOne(change)
     return saved && { ...change.order, ...saved, updated_at: around.now() }

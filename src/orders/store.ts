@@ -29,18 +29,23 @@ export function acceptOrders(db: Database, orders: readonly Order[], leaseMs: nu
     select id, created_at, due_at from accepted`)
 }
 
+export type Saved = { version: number; due_at: Date | null }
+
 /**
  * Writes changes, each only if its order still has the version and epoch that the change was made from.
- * @returns by id: the new version and due time of those that were written.
+ * @returns for each change in turn: the new version and due time, or null when it was not written.
  */
-export async function saveChanges(db: Database, changes: readonly Change[], leaseMs: number): Promise<Map<string, { version: number; due_at: Date | null }>> {
-  const list = changes.map(({ order, dueInMs, event }) => ({
+export async function saveChanges(db: Database, changes: readonly Change[], leaseMs: number): Promise<(Saved | null)[]> {
+  // Of two changes of one order the first counts, as it would one after the other; `update … from` would write either and tell both.
+  const firsts = new Map<string, Change>()
+  for (const change of changes) if (!firsts.has(change.order.id)) firsts.set(change.order.id, change)
+  const list = [...firsts.values()].map(({ order, dueInMs, event }) => ({
     ...changeable(order),
     due_in_ms: dueInMs === 0 ? leaseMs : dueInMs, // due now means: the one who writes this goes on with it
     event_type: event?.type,
     event_data: event?.data,
   }))
-  const saved = await db.query<{ id: string; version: number; due_at: Date | null }>(sql`
+  const saved = await db.query<Saved & { id: string }>(sql`
     with change as (
       select * from jsonb_to_recordset(${rows(list)}) as r(
         id uuid, version bigint, epoch int, status text, items jsonb, currency text, total_minor bigint, payment jsonb, shipments jsonb,
@@ -60,7 +65,8 @@ export async function saveChanges(db: Database, changes: readonly Change[], leas
       select id, event_type, coalesce(event_data, '{}') from saved where event_type is not null
     )
     select id, version, due_at from saved`)
-  return new Map(saved.map((row) => [row.id, row]))
+  const written = new Map(saved.map(({ id, version, due_at }) => [id, { version, due_at }]))
+  return changes.map((change) => (firsts.get(change.order.id) === change && written.get(change.order.id)) || null)
 }
 
 /** What can change of an order; the rest is written once. */
