@@ -1,0 +1,74 @@
+import { type Api, Unreachable } from '../api.ts'
+import type { OrderBody } from '../wire.ts'
+import type { BadEntry, Entry, GoodEntry } from './entry.ts'
+import { type Answered, type Result, resultOf } from './result.ts'
+
+export type Sender = {
+  api: Api
+  concurrency: number
+  /** Seconds the gateway may wait for an order's end; undefined: its own default. */
+  waitSeconds: number | undefined
+  keyOf(order: OrderBody, reference: string): string
+  onResult(result: Result, answered: Answered | undefined): void | Promise<void>
+  /** How far into the input the work has come. */
+  onBytes(end: number): void
+}
+
+export type Ending = { why: 'end' } | { why: 'stopped' } | { why: 'gateway lost'; line: number }
+
+/**
+ * Sends orders as they are read, `concurrency` at a time. `stop.isAsked` ends the reading; what is in flight is finished. When no
+ * answer comes to many orders one after the other, each of them tried for seconds, the gateway is gone and reading more is useless.
+ */
+export async function sendAll(entries: AsyncGenerator<Entry>, sender: Sender, stop: { isAsked: boolean }): Promise<Ending> {
+  const mostSilent = Math.max(20, sender.concurrency)
+  let silent = 0
+  let ending: Ending = { why: 'end' }
+
+  async function worker(): Promise<void> {
+    while (ending.why === 'end' && !stop.isAsked) {
+      const next = await entries.next().catch((error: unknown) => {
+        // Stopping closes the input under the reader's feet.
+        if (stop.isAsked) return { done: true as const, value: undefined }
+        throw error
+      })
+      if (next.done) return
+      const entry = next.value
+      const { result, answered } = entry.kind === 'bad' ? badResult(entry) : await place(entry, sender)
+      if (entry.kind === 'order') silent = result.http_status === null ? silent + 1 : 0
+      if (silent >= mostSilent && ending.why === 'end') ending = { why: 'gateway lost', line: entry.line }
+      await sender.onResult(result, answered)
+      sender.onBytes(entry.end)
+    }
+  }
+  const ends = await Promise.allSettled(Array.from({ length: sender.concurrency }, worker))
+  const failed = ends.find((end) => end.status === 'rejected')
+  if (failed) throw failed.reason
+  return stop.isAsked ? { why: 'stopped' } : ending
+}
+
+async function place(entry: GoodEntry, { api, waitSeconds, keyOf }: Sender): Promise<{ result: Result; answered: Answered | undefined }> {
+  const key = keyOf(entry.order, entry.reference)
+  const prefer = waitSeconds === undefined ? undefined : waitSeconds === 0 ? 'respond-async' : `wait=${waitSeconds}`
+  const headers = { 'idempotency-key': key, ...(prefer && { prefer }) }
+  const started = performance.now()
+  try {
+    const { order, ...answered } = resultOf(
+      await api.send({ method: 'POST', path: '/orders', body: entry.order, headers, isRepeatable: true }),
+    )
+    const result: Result = { line: entry.line, key, ...answered, ms: Math.round((performance.now() - started) * 100) / 100 }
+    return { result, answered: { ...answered, ...(order && { order }) } }
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error
+    return { result: { ...empty, line: entry.line, key, outcome: 'failed', code: 'network', detail: error.message }, answered: undefined }
+  }
+}
+
+const empty = { http_status: null, order_id: null, total_minor: null, currency: null, ms: null }
+
+function badResult(entry: BadEntry): { result: Result; answered: undefined } {
+  return {
+    result: { ...empty, line: entry.line, key: null, outcome: 'bad_line', code: 'bad_line', detail: entry.problem },
+    answered: undefined,
+  }
+}

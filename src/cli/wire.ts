@@ -1,0 +1,80 @@
+/** What goes over REST, as far as the command line reads it (docs: /openapi.json). Money in minor units, times ISO 8601. */
+
+export type ItemBody = { product_id: string; quantity: number; discount_basis_points?: number }
+export type AddressBody = {
+  name: string
+  line1: string
+  line2?: string
+  city: string
+  region?: string
+  postal_code?: string
+  country: string
+}
+export type OrderBody = {
+  user_id: string
+  items: ItemBody[]
+  payment_method: string
+  payment_token?: string
+  currency?: string
+  expected_total_minor?: number
+  freight_minor?: number
+  shipping_method?: string
+  address?: AddressBody
+  metadata?: Record<string, string>
+}
+
+export type OrderJson = {
+  id: string
+  user_id: string
+  status: string
+  items: { product_id: string; quantity: number; discount_basis_points: number; unit_price_minor: number; amount_minor: number }[]
+  currency: string
+  freight_minor: number
+  total_minor: number
+  payment_method: string
+  payment: { id: string; status: string; amount_minor: number } | null
+  shipments: {
+    id: string
+    status: string
+    location_id: string
+    carrier: string
+    tracking_number: string
+    items: { product_id: string; quantity: number }[]
+  }[]
+  rejection: { code: string; message: string } | null
+  waiting: {
+    work: string
+    service: string | null
+    reason: string | null
+    since: string | null
+    next_try_at: string | null
+    attempts: number
+  } | null
+  created_at: string
+}
+
+export type EventJson = { id: string; type: string; at: string; data: Record<string, unknown> }
+export type ProductJson = {
+  id: string
+  name: string
+  unit_price_minor: number
+  currency: string
+  status: string
+  available: number
+  stock: { location_id: string; on_hand: number; reserved: number; available: number }[]
+}
+export type Problem = { code: string; detail: string; order_id?: string; errors?: { field: string; message: string }[] }
+
+/** The problem of an answer that is not 2xx, also when something between us and the gateway made it (a proxy's HTML page). */
+export function problemOf(answer: { status: number; body: unknown }): Problem {
+  const body = (typeof answer.body === 'object' && answer.body !== null ? answer.body : {}) as Partial<Problem> & { title?: string }
+  const errors = Array.isArray(body.errors) ? body.errors : []
+  const said = body.detail ?? body.title ?? `the gateway answered ${answer.status}`
+  const fields = errors.map((error) => `${error.field} ${error.message}`).join('; ')
+  return {
+    code: typeof body.code === 'string' ? body.code : `http_${answer.status}`,
+    detail: fields && !said.includes(fields) ? `${said}: ${fields}` : said,
+    ...(typeof body.order_id === 'string' && { order_id: body.order_id }),
+    errors,
+  }
+}
