@@ -2,7 +2,7 @@ import { batched } from '../platform/batched.ts'
 import type { Log } from '../platform/log.ts'
 import { type Database, isDatabaseDown } from '../platform/postgres.ts'
 import type { Change, Order } from './order.ts'
-import { cancelOrder, placeOrder, type Services, type Surroundings, settleOrder, undoOrder } from './place-order.ts'
+import { cancelOrder, parkFor, placeOrder, type Services, type Surroundings, settleOrder, undoOrder } from './place-order.ts'
 import * as store from './store.ts'
 
 /** Runs the work of orders, parks what must wait, and takes up what was left lying. */
@@ -39,10 +39,16 @@ export function startCoordinator({ db, services, around, leaseMs, log }: Depende
     return saved && { ...change.order, ...saved, updated_at: around.now() }
   }
 
+  // Parked like any other trouble: visible, tried again ever more rarely, and in nobody's way.
+  const unforeseen = (order: Order, error: unknown): Change => {
+    log.error({ order_id: order.id, request_id: order.request_id, work: order.work, err: error }, 'work on the order failed')
+    return parkFor(order, { service: 'orders', reason: 'an unexpected error; the log of orders has it', around })
+  }
+
   const work = async (held: Order): Promise<Order> => {
     let order = held
     while (order.work) {
-      const change = await next(order, services, around)
+      const change = await next(order, services, around).catch((error: unknown) => unforeseen(order, error))
       const saved = await save(change)
       if (!saved) {
         // Cancelled, told of a shipment, or taken over meanwhile: whoever wrote that goes on from there.
@@ -62,7 +68,7 @@ export function startCoordinator({ db, services, around, leaseMs, log }: Depende
     const ended = work(order)
       .catch((error: unknown) => {
         // Nothing is lost: the lease runs out and the order is taken up again.
-        log.error({ order_id: order.id, request_id: order.request_id, err: error }, 'work on the order failed')
+        log.error({ order_id: order.id, request_id: order.request_id, err: error }, 'the order could not be saved')
         return order
       })
       .finally(() => {

@@ -63,7 +63,8 @@ export type Order = {
   due_at: Date | null
   epoch: number
   attempts: number
-  waiting_service: StepService | null
+  /** `orders`: our own work on it failed in a way nobody foresaw. */
+  waiting_service: StepService | 'orders' | null
   waiting_reason: string | null
   waiting_since: Date | null
   version: number
@@ -155,7 +156,7 @@ export function undosFor(by: StepService | 'orders' | null): StepService[] {
   }
 }
 
-export function park(order: Order, waiting: { service: StepService; reason: string; now: Date; delayMs: number }): Change {
+export function park(order: Order, waiting: { service: StepService | 'orders'; reason: string; now: Date; delayMs: number }): Change {
   const first = order.waiting_service !== waiting.service
   return {
     order: {

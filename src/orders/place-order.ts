@@ -103,7 +103,8 @@ function notDone(order: Order, { service, outcome, around }: { service: StepServ
   return parkFor(order, { service, reason: outcome.message, around })
 }
 
-function parkFor(order: Order, { service, reason, around }: { service: StepService; reason: string; around: Surroundings }): Change {
+/** The order waits, longer with each try, for the service named. */
+export function parkFor(order: Order, { service, reason, around }: { service: StepService | 'orders'; reason: string; around: Surroundings }): Change {
   return park(order, { service, reason, now: around.now(), delayMs: retryDelayMs(order.attempts, around.random()) })
 }
 

@@ -1,0 +1,61 @@
+import { onTestFinished } from 'vitest'
+import { type Coordinator, startCoordinator } from '../../src/orders/coordinator.ts'
+import { newOrder } from '../../src/orders/messages.ts'
+import type { Order } from '../../src/orders/order.ts'
+import type { Services } from '../../src/orders/place-order.ts'
+import * as store from '../../src/orders/store.ts'
+import { silentLog } from '../../src/platform/log.ts'
+import { type Database, sql, type Statement } from '../../src/platform/postgres.ts'
+import { aCommand } from './examples.ts'
+
+/** Coordinators on a real database, as several processes would run them. */
+
+/** Short, but longer than two sweeps: an order in work keeps its lease. */
+export const LEASE_MS = 900
+
+export function coordinatorOn(db: Database, services: Services): Coordinator {
+  const around = { now: () => new Date(), random: () => 0 }
+  const coordinator = startCoordinator({ db, services, around, leaseMs: LEASE_MS, log: silentLog() })
+  onTestFinished(async () => {
+    await coordinator.stop(0)
+    await db.query(sql`update orders set due_at = 'infinity' where work is not null`)
+  })
+  return coordinator
+}
+
+/** A new order with a lease, as placeOrders stores it just before it runs it. */
+export async function accepted(db: Database, over = {}): Promise<Order> {
+  const order = newOrder(aCommand(over))
+  await store.acceptOrders(db, [order], LEASE_MS)
+  return stored(db, order.id)
+}
+
+export async function stored(db: Database, id: string): Promise<Order> {
+  const order = (await store.getOrders(db, [id])).get(id)
+  if (!order) throw new Error(`no order ${id}`)
+  return order
+}
+
+export async function history(db: Database, id: string): Promise<string[]> {
+  return ((await store.listEvents(db, [id])).get(id) ?? []).map((event) => event.type)
+}
+
+/** The database of a process that dies around a save: before it is sent, or after it is durable but before the answer comes. */
+export function dyingAtSave(db: Database, when: 'before' | 'after'): { db: Database; died: Promise<void> } {
+  let tell = () => {}
+  const died = new Promise<void>((resolve) => { tell = resolve })
+  const query = async <Row>(statement: Statement): Promise<Row[]> => {
+    if (!statement.text.includes('insert into order_events') || statement.text.includes('insert into orders')) return db.query<Row>(statement)
+    if (when === 'after') await db.query(statement)
+    tell()
+    return new Promise<Row[]>(() => {})
+  }
+  return { db: { ...db, query }, died }
+}
+
+/** A gate that calls wait at until the test opens it. */
+export function gate(): { open(): void; passed: Promise<void> } {
+  let open = () => {}
+  const passed = new Promise<void>((resolve) => { open = resolve })
+  return { open, passed }
+}
