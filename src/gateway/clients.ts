@@ -1,0 +1,67 @@
+import { HealthDefinition } from 'nice-grpc-server-health'
+import { InventoryServiceDefinition, type Product } from '../gen/comanda/v1/inventory.ts'
+import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
+import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
+import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
+import { batched } from '../platform/batched.ts'
+import { type Config, OWNERS } from '../platform/config.ts'
+import { connectGrpc } from '../platform/grpc.ts'
+import { fromWire } from '../platform/outcome.ts'
+import { placer } from './place.ts'
+
+/** The services as routes see them: calls for one, batched. */
+
+const READS = { max: 256, concurrency: 4, maxQueued: 10_000 }
+const WRITES = { max: 128, concurrency: 2, maxQueued: 5_000 }
+const HEALTH_MS = 1_000
+/** grpc.health.v1.HealthCheckResponse.ServingStatus */
+const SERVING = 1
+
+/** Reads by id, many at once: each gets its own, or undefined. */
+function byId<T>(getMany: (ids: string[]) => Promise<T[]>, idOf: (found: T) => string): (id: string) => Promise<T | undefined> {
+  return batched(async (ids) => {
+    const found = new Map((await getMany([...new Set(ids)])).map((one) => [idOf(one), one]))
+    return ids.map((id) => found.get(id))
+  }, READS)
+}
+
+export type Clients = ReturnType<typeof connectClients>
+
+export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
+  const orders = connectGrpc(OrdersServiceDefinition, addresses.orders, timeoutMs)
+  const inventory = connectGrpc(InventoryServiceDefinition, addresses.inventory, timeoutMs)
+  const payment = connectGrpc(PaymentServiceDefinition, addresses.payment, timeoutMs)
+  const shipping = connectGrpc(ShippingServiceDefinition, addresses.shipping, timeoutMs)
+  const health = OWNERS.map((owner) => ({ owner, client: connectGrpc(HealthDefinition, addresses[owner], HEALTH_MS) }))
+  return {
+    placeOrder: placer(orders),
+    getOrder: byId(async (orderIds) => (await orders.getOrders({ orderIds })).orders, (order) => order.id),
+    listOrders: batched(async (queries: NonNullable<Parameters<typeof orders.listOrders>[0]['queries']>[number][]) => (await orders.listOrders({ queries })).pages, READS),
+    listOrderEvents: byId(async (orderIds) => (await orders.listOrderEvents({ orderIds })).histories, (history) => history.orderId),
+    cancelOrder: batched(async (commands: { orderId: string; requestId: string; reason: string }[]) => (await orders.cancelOrders({ commands })).outcomes.map(fromWire), WRITES),
+    getProduct: byId<Product>(async (productIds) => (await inventory.getProducts({ productIds })).products, (product) => product.id),
+    listProducts: batched(async (queries: { after: string; limit: number; availableAtMost: number }[]) => (await inventory.listProducts({ queries })).pages, READS),
+    createProduct: batched(async (products: Parameters<typeof Product.fromPartial>[0][]) => (await inventory.createProducts({ products })).outcomes.map(fromWire), WRITES),
+    receiveStock: batched(async (commands: { receiptId: string; productId: string; locationId: string; quantity: number; reason: string }[]) => (await inventory.receiveStock({ commands })).outcomes.map(fromWire), WRITES),
+    adjustStock: batched(async (commands: { productId: string; locationId: string; onHand: number; expectedOnHand: number; reason: string }[]) => (await inventory.adjustStock({ commands })).outcomes.map(fromWire), WRITES),
+    getPayment: byId(async (orderIds) => (await payment.getPayments({ orderIds })).payments, (found) => found.orderId),
+    getShipment: byId(async (shipmentIds) => (await shipping.getShipments({ shipmentIds })).shipments, (shipment) => shipment.id),
+    dispatchShipment: batched(async (commands: { shipmentId: string; requestId: string }[]) => (await shipping.dispatchShipments({ commands })).outcomes.map(fromWire), WRITES),
+    deliverShipment: batched(async (commands: { shipmentId: string; requestId: string }[]) => (await shipping.deliverShipments({ commands })).outcomes.map(fromWire), WRITES),
+    /** By service: `ready`, or what is wrong. */
+    async health(): Promise<Record<string, string>> {
+      const states = health.map(async ({ owner, client }): Promise<[string, string]> => {
+        try {
+          const { status } = await client.check({ service: '' })
+          return [owner, status === SERVING ? 'ready' : 'not serving']
+        } catch {
+          return [owner, "can't be reached"]
+        }
+      })
+      return Object.fromEntries(await Promise.all(states))
+    },
+    close() {
+      for (const client of [orders, inventory, payment, shipping, ...health.map((entry) => entry.client)]) client.close()
+    },
+  }
+}

@@ -1,0 +1,67 @@
+import type { Order, OrdersServiceDefinition, PlaceOrderCommand, PlaceOrdersResponse } from '../gen/comanda/v1/orders.ts'
+import { batched } from '../platform/batched.ts'
+import { type GrpcClient, isUnavailable } from '../platform/grpc.ts'
+import { type Answer, fromWire, unknown } from '../platform/outcome.ts'
+
+/**
+ * Placing orders: one stream per batch. Its first message says of every order whether it is accepted and durable; the ends come later, each
+ * when it comes, so a slow order never holds up its neighbours.
+ */
+export type Placement = {
+  /** The order as accepted (or as it stands, for a repeat); or why nothing was stored. */
+  accepted: Answer<Order>
+  /** The order when its placing has ended or was parked; undefined when the connection broke before. */
+  ended: Promise<Order | undefined>
+}
+
+const BATCH = { max: 256, concurrency: 4, maxQueued: 5_000 }
+/** Longer than any client may wait (Prefer: wait=30). */
+const STREAM_MS = 35_000
+const TRIES = 4
+const FIRST_PAUSE_MS = 100
+
+export function placer(orders: Pick<GrpcClient<OrdersServiceDefinition>, 'placeOrders'>): (command: PlaceOrderCommand) => Promise<Placement> {
+  const placeMany = async (commands: PlaceOrderCommand[]): Promise<Placement[]> => {
+    // The ids are ours, so the same call again makes no second order: a short restart of orders goes unnoticed.
+    for (let tries = 1; ; tries++) {
+      try {
+        return await openStream(orders.placeOrders({ commands }, { deadline: STREAM_MS } as never), commands.length)
+      } catch (error) {
+        if (tries >= TRIES || !isUnavailable(error)) throw error
+        const pauseMs = Math.random() * FIRST_PAUSE_MS * 2 ** tries
+        await new Promise((resolve) => setTimeout(resolve, pauseMs))
+      }
+    }
+  }
+  return batched(placeMany, BATCH)
+}
+
+async function openStream(stream: AsyncIterable<PlaceOrdersResponse>, count: number): Promise<Placement[]> {
+  const messages = stream[Symbol.asyncIterator]()
+  const first = await messages.next()
+  if (first.done) throw new Error('orders closed the stream without an answer')
+  const ends = Array.from({ length: count }, () => Promise.withResolvers<Order | undefined>())
+  const accepted: Answer<Order>[] = Array.from({ length: count }, () => unknown('orders did not say'))
+  for (const outcome of first.value.outcomes) {
+    const answer = fromWire<Order>(outcome)
+    accepted[outcome.index] = answer
+    if (outcome.ended) ends[outcome.index]?.resolve(answer.kind === 'done' ? answer.value : undefined)
+  }
+  void readEnds(messages, ends)
+  return accepted.map((answer, i) => ({ accepted: answer, ended: (ends[i] as PromiseWithResolvers<Order | undefined>).promise }))
+}
+
+async function readEnds(messages: AsyncIterator<PlaceOrdersResponse>, ends: PromiseWithResolvers<Order | undefined>[]): Promise<void> {
+  try {
+    for (let next = await messages.next(); !next.done; next = await messages.next()) {
+      for (const outcome of next.value.outcomes) {
+        const answer = fromWire<Order>(outcome)
+        ends[outcome.index]?.resolve(answer.kind === 'done' ? answer.value : undefined)
+      }
+    }
+  } catch {
+    // The orders are safe; whoever waits is told how they stand.
+  } finally {
+    for (const end of ends) end.resolve(undefined)
+  }
+}

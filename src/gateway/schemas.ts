@@ -1,0 +1,100 @@
+import { Type } from 'typebox'
+
+/** What goes in over REST. A schema's description ends the sentence "must be …" of its error message. */
+
+const strict = { additionalProperties: false } as const
+const text = (description: string, pattern: string, example?: string) => Type.String({ description, pattern, ...(example && { examples: [example] }) })
+const whole = (description: string, minimum: number, maximum: number) =>
+  Type.Integer({ minimum, maximum, description: `${description ? `${description}, ` : ''}a whole number from ${minimum} to ${maximum}` })
+const line = (most: number, least = 1) =>
+  text(`${least === 0 ? 'at most' : `1 to`} ${most} characters without control characters`, `^[^\\u0000-\\u001f\\u007f]{${least},${most}}$`)
+
+const NAME = '^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$'
+const nameOf = (what: string, example: string) => text(`${what}: 1 to 64 letters, digits and . _ : -, beginning with a letter or digit`, NAME, example)
+const currency = text('three capital letters (ISO 4217)', '^[A-Z]{3}$', 'EUR')
+const MOST_MINOR = 1_000_000_000
+export const METHODS = ['credit_card', 'debit_card', 'paypal', 'bank_transfer', 'cash_on_delivery']
+
+const Item = Type.Object(
+  {
+    product_id: nameOf('a product id', 'a1'),
+    quantity: whole('', 1, 10_000),
+    discount_basis_points: Type.Optional(whole('hundredths of a percent', 0, 10_000)),
+  },
+  { ...strict, description: 'an object with product_id and quantity' },
+)
+
+const Address = Type.Object(
+  {
+    name: line(200),
+    line1: line(200),
+    line2: Type.Optional(line(200, 0)),
+    city: line(100),
+    region: Type.Optional(line(100, 0)),
+    postal_code: line(20),
+    country: text('two capital letters (ISO 3166-1)', '^[A-Z]{2}$', 'ES'),
+  },
+  { ...strict, description: 'an object with name, line1, city, postal_code and country' },
+)
+
+export const PlaceOrderBody = Type.Object(
+  {
+    user_id: nameOf('a user id', 'u123'),
+    items: Type.Array(Item, { minItems: 1, maxItems: 100, description: 'a list of 1 to 100 items' }),
+    payment_method: text(`one of ${METHODS.join(', ')}`, `^(${METHODS.join('|')})$`, 'credit_card'),
+    // Digits alone may be a card number, which must never come in here.
+    payment_token: Type.Optional(text("a provider's token of 1 to 200 letters, digits, _ and -; never a card number", '^(?![0-9 -]{12,23}$)[A-Za-z0-9_-]{1,200}$', 'tok_ok')),
+    currency: Type.Optional(currency),
+    expected_total_minor: Type.Optional(whole('minor units', 0, Number.MAX_SAFE_INTEGER)),
+    freight_minor: Type.Optional(whole('minor units', 0, MOST_MINOR)),
+    shipping_method: Type.Optional(text('standard or express', '^(standard|express)$', 'standard')),
+    address: Type.Optional(Address),
+    metadata: Type.Optional(
+      Type.Record(Type.String({ pattern: '^.{1,64}$' }), Type.String({ maxLength: 500, description: 'at most 500 characters' }), {
+        maxProperties: 20,
+        additionalProperties: false,
+        description: 'an object of at most 20 texts, with keys of at most 64 characters',
+      }),
+    ),
+  },
+  { ...strict, description: 'a JSON object' },
+)
+
+export const OrderId = Type.Object({ id: Type.String({ description: 'the id of an order' }) })
+export const AnyId = Type.Object({ id: Type.String() })
+const limit = Type.Optional(text('a number from 1 to 200', '^([1-9][0-9]?|1[0-9]{2}|200)$', '50'))
+const time = Type.Optional(text('a time such as 2026-01-31T12:00:00Z', '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{5,12}(Z|[+-][0-9]{2}:[0-9]{2}))?$'))
+export const STATUSES = ['pending', 'confirmed', 'dispatched', 'delivered', 'rejected', 'cancelled', 'returned']
+export const OrdersQuery = Type.Object(
+  {
+    user_id: Type.Optional(nameOf('a user id', 'u123')),
+    status: Type.Optional(text(`one of ${STATUSES.join(', ')}`, `^(${STATUSES.join('|')})$`)),
+    from: time,
+    to: time,
+    before: Type.Optional(text('the id of an order', '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')),
+    limit,
+  },
+  strict,
+)
+export const CancelBody = Type.Optional(Type.Union([Type.Null(), Type.Object({ reason: Type.Optional(line(500, 0)) }, strict)]))
+
+export const ProductsQuery = Type.Object({ after: Type.Optional(nameOf('a product id', 'a1')), available_at_most: Type.Optional(text('a whole number', '^[0-9]{1,9}$')), limit }, strict)
+const location = nameOf('a location id', 'madrid')
+const units = whole('units', 0, MOST_MINOR)
+export const ProductBody = Type.Object(
+  {
+    id: nameOf('a product id', 'a1'),
+    name: line(200),
+    unit_price_minor: whole('minor units', 0, MOST_MINOR),
+    currency,
+    weight_grams: Type.Optional(whole('grams', 0, 100_000_000)),
+    status: Type.Optional(text('active or discontinued', '^(active|discontinued)$')),
+    stock: Type.Optional(Type.Array(Type.Object({ location_id: location, on_hand: units }, strict), { maxItems: 20, description: 'a list of at most 20 locations' })),
+  },
+  { ...strict, description: 'a JSON object' },
+)
+export const ReceiveBody = Type.Object(
+  { location_id: location, quantity: whole('units', 1, MOST_MINOR), reason: Type.Optional(line(200, 0)), receipt_id: Type.Optional(nameOf('a receipt id', 'r-2026-001')) },
+  { ...strict, description: 'a JSON object' },
+)
+export const AdjustBody = Type.Object({ location_id: location, on_hand: units, expected_on_hand: units, reason: line(200) }, { ...strict, description: 'a JSON object' })

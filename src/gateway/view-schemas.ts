@@ -1,0 +1,95 @@
+import { type TSchema, Type } from 'typebox'
+
+/** What comes out over REST. Money in minor units, times ISO 8601. */
+
+const str = Type.String()
+const int = Type.Integer()
+/** An object or null, in the form that the serialiser compiles to straight code. */
+const orNull = (schema: { properties: Record<string, TSchema>; required?: readonly string[] }) =>
+  Type.Unsafe<unknown>({ type: ['object', 'null'], properties: schema.properties, required: schema.required ?? [] })
+const textOrNull = Type.Unsafe<string | null>({ type: ['string', 'null'] })
+
+const ShipmentItems = Type.Array(Type.Object({ product_id: str, quantity: int }))
+const AddressView = Type.Object({ name: str, line1: str, line2: str, city: str, region: str, postal_code: str, country: str })
+
+export const OrderView = Type.Object({
+  id: str,
+  user_id: str,
+  status: str,
+  items: Type.Array(Type.Object({ product_id: str, quantity: int, discount_basis_points: int, unit_price_minor: int, amount_minor: int })),
+  currency: str,
+  freight_minor: int,
+  total_minor: int,
+  payment_method: str,
+  shipping_method: str,
+  address: orNull(AddressView),
+  metadata: Type.Record(str, str),
+  payment: orNull(Type.Object({ id: str, status: str, amount_minor: int })),
+  shipments: Type.Array(Type.Object({ id: str, status: str, location_id: str, carrier: str, tracking_number: str, items: ShipmentItems })),
+  rejection: orNull(Type.Object({ code: str, message: str })),
+  waiting: orNull(Type.Object({ work: str, service: str, reason: str, since: textOrNull, next_try_at: textOrNull, attempts: int })),
+  created_at: str,
+  updated_at: str,
+  version: int,
+})
+export const OrdersView = Type.Object({ orders: Type.Array(OrderView), next: textOrNull })
+export const EventsView = Type.Object({ events: Type.Array(Type.Object({ id: int, type: str, at: str, data: Type.Unsafe<unknown>({ type: 'object', additionalProperties: true }) })) })
+
+export const ProductView = Type.Object({
+  id: str,
+  name: str,
+  unit_price_minor: int,
+  currency: str,
+  weight_grams: int,
+  status: str,
+  available: int,
+  stock: Type.Array(Type.Object({ location_id: str, on_hand: int, reserved: int, available: int })),
+  created_at: str,
+})
+export const ProductsView = Type.Object({ products: Type.Array(ProductView), next: textOrNull })
+
+export const ShipmentView = Type.Object({
+  id: str,
+  order_id: str,
+  status: str,
+  location_id: str,
+  carrier: str,
+  tracking_number: str,
+  shipping_method: str,
+  address: orNull(AddressView),
+  items: ShipmentItems,
+  weight_grams: int,
+  created_at: str,
+  updated_at: str,
+})
+export const PaymentView = Type.Object({
+  id: str,
+  order_id: str,
+  status: str,
+  method: str,
+  amount_minor: int,
+  currency: str,
+  captured_minor: int,
+  refunded_minor: int,
+  provider_ref: textOrNull,
+  decline_code: textOrNull,
+  created_at: str,
+  updated_at: str,
+})
+const ServiceState = Type.Object({ ready: Type.Boolean(), services: Type.Record(str, str) })
+export const ReadyView = ServiceState
+
+/** Shown in the OpenAPI document for every answer that is a problem; problems serialise themselves. */
+export const ProblemView = Type.Object(
+  {
+    type: str,
+    title: str,
+    status: int,
+    code: str,
+    detail: str,
+    errors: Type.Optional(Type.Array(Type.Object({ field: str, message: str }))),
+    order_id: Type.Optional(str),
+    request_id: str,
+  },
+  { description: 'problem+json (RFC 9457); the codes are in docs/ERRORS.md' },
+)
