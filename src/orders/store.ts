@@ -36,10 +36,14 @@ export type Saved = { version: number; due_at: Date | null }
  * @returns for each change in turn: the new version and due time, or null when it was not written.
  */
 export async function saveChanges(db: Database, changes: readonly Change[], leaseMs: number): Promise<(Saved | null)[]> {
-  // Of two changes of one order the first counts, as it would one after the other; `update … from` would write either and tell both.
-  const firsts = new Map<string, Change>()
-  for (const change of changes) if (!firsts.has(change.order.id)) firsts.set(change.order.id, change)
-  const list = [...firsts.values()].map(({ order, dueInMs, event }) => ({
+  // `update … from` with two changes of one order would write either and tell both. Versions only grow, so of a batch only the newest can
+  // still be right, and of equals the first, as if they had come one after the other.
+  const chosen = new Map<string, Change>()
+  for (const change of changes) {
+    const rival = chosen.get(change.order.id)
+    if (!rival || isNewer(change.order, rival.order)) chosen.set(change.order.id, change)
+  }
+  const list = [...chosen.values()].map(({ order, dueInMs, event }) => ({
     ...changeable(order),
     due_in_ms: dueInMs === 0 ? leaseMs : dueInMs, // due now means: the one who writes this goes on with it
     event_type: event?.type,
@@ -66,8 +70,10 @@ export async function saveChanges(db: Database, changes: readonly Change[], leas
     )
     select id, version, due_at from saved`)
   const written = new Map(saved.map(({ id, version, due_at }) => [id, { version, due_at }]))
-  return changes.map((change) => (firsts.get(change.order.id) === change && written.get(change.order.id)) || null)
+  return changes.map((change) => (chosen.get(change.order.id) === change && written.get(change.order.id)) || null)
 }
+
+const isNewer = (a: Order, b: Order) => a.version > b.version || (a.version === b.version && a.epoch > b.epoch)
 
 /** What can change of an order; the rest is written once. */
 function changeable(order: Order) {

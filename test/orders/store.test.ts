@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { newOrder } from '../../src/orders/messages.ts'
-import { confirm, type Order, park, requestCancel } from '../../src/orders/order.ts'
+import { confirm, type Order, park, refuseCancel, requestCancel } from '../../src/orders/order.ts'
 import * as store from '../../src/orders/store.ts'
 import { type Database, openDatabase, sql } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -92,6 +92,17 @@ describe('saving a change', () => {
     expect(saved.map((result) => result !== null)).toEqual([true, false])
     expect(await stored(order.id)).toMatchObject({ status: 'pending', work: 'cancel', version: 2 })
     expect(await types(order.id)).toEqual(['order.accepted', 'order.cancel_requested'])
+  })
+
+  it('of a stale and a current change of one order in one batch writes the current one, whichever comes first', async () => {
+    for (const turn of [0, 1]) {
+      const order = await accepted()
+      await store.saveChanges(db, [requestCancel(order, '')], LEASE_MS)
+      const changes = [requestCancel(order, 'stale'), refuseCancel({ ...(await stored(order.id)) }, 'gone')]
+      const saved = await store.saveChanges(db, turn ? [...changes].reverse() : changes, LEASE_MS)
+      expect(saved.map((result) => result?.version ?? null)).toEqual(turn ? [3, null] : [null, 3])
+      expect((await types(order.id)).at(-1)).toBe('order.cancel_refused')
+    }
   })
 
   it('answers many in the order asked, each for itself', async () => {
