@@ -42,7 +42,7 @@ function openFile(file: string) {
   const stats = statSync(file, { throwIfNoEntry: false })
   if (!stats) throw new Failure(`there is no file ${file}`)
   if (stats.isDirectory()) throw new Failure(`${file} is a folder; name a file with orders`)
-  return { stream: createReadStream(file, { highWaterMark: 256 * 1024 }), totalBytes: stats.isFile() ? stats.size : undefined }
+  return { stream: createReadStream(file), totalBytes: stats.isFile() ? stats.size : undefined }
 }
 
 /** From the first character, which can't lie, and then the name's ending. */

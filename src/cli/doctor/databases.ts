@@ -1,6 +1,5 @@
 import { connect } from 'node:net'
 import { type Config, OWNERS } from '../../platform/config.ts'
-import { embeddedUrls } from '../../platform/embedded-postgres.ts'
 import { bad, type Finding, fine, odd } from './finding.ts'
 
 /** The databases that the settings name, or the embedded server. */
@@ -17,6 +16,8 @@ export async function checkDatabases({ databaseUrls, dataDir }: Config): Promise
     )
   }
   if (OWNERS.every((owner) => databaseUrls[owner] !== '')) return findings
+  // Loaded here only: every other command starts without a PostgreSQL client.
+  const { embeddedUrls } = await import('../../platform/embedded-postgres.ts')
   const urls = await embeddedUrls(dataDir)
   const port = urls && new URL(Object.values(urls)[0] ?? 'postgres://localhost').port
   return [
