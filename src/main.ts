@@ -1,4 +1,5 @@
-import { type Config, OWNERS, type OwnerName, type ServiceName } from './platform/config.ts'
+import { fileURLToPath } from 'node:url'
+import { type Config, OWNERS, type OwnerName, readConfig, type ServiceName } from './platform/config.ts'
 import { embeddedUrls, startEmbeddedPostgres } from './platform/embedded-postgres.ts'
 import { type Log, openLog } from './platform/log.ts'
 import type { RunningService, StartService } from './platform/service.ts'
@@ -16,7 +17,7 @@ const START: Record<ServiceName, () => Promise<StartService>> = {
 export async function serve(names: readonly ServiceName[] | 'all', config: Config): Promise<void> {
   if (names === 'all') {
     const { supervise } = await import('./supervisor/supervisor.ts')
-    return supervise(config, { module: process.argv[1] ?? '', env: process.env })
+    return supervise(config, { module: fileURLToPath(import.meta.url), env: process.env })
   }
   const { urls, stopDatabases } = await findDatabases(names, config)
   const running: RunningService[] = []
@@ -66,8 +67,10 @@ function exitOnTheUnforeseen(log: Log): void {
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       log.fatal({ err: error }, event)
-      log.flush(() => process.exit(1))
-      setTimeout(() => process.exit(1), 500)
+      process.exit(1)
     })
   }
 }
+
+// What the supervisor starts: node src/main.ts serve <service>. Not through the command line, which would load far more than a service needs.
+if (import.meta.main) await serve(process.argv.slice(3) as ServiceName[], readConfig(process.env))

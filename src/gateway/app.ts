@@ -1,13 +1,14 @@
 import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import scalar from '@scalar/fastify-api-reference'
+import swaggerUi from '@fastify/swagger-ui'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { newId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Clients } from './clients.ts'
 import { asProblem, Problem, sendProblem } from './errors.ts'
+import { errorRoutes } from './routes/errors.ts'
 import { healthRoutes } from './routes/health.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { paymentRoutes } from './routes/payments.ts'
@@ -29,7 +30,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     requestTimeout: 15_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000,
-    maxParamLength: 200,
+    routerOptions: { maxParamLength: 200 },
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     forceCloseConnections: 'idle',
@@ -67,9 +68,10 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     shipmentRoutes(routes, dependencies)
     paymentRoutes(routes, dependencies)
     healthRoutes(routes, dependencies)
+    errorRoutes(routes)
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
-  await app.register(scalar, { routePrefix: '/docs' })
+  await app.register(swaggerUi, { routePrefix: '/docs' })
   return app as unknown as App
 }
 

@@ -31,7 +31,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   if (allow) reply.header('allow', allow.join(', '))
   if (extra.order_id) reply.header('location', `/orders/${extra.order_id}`)
-  const body = { type: `/docs/errors#${problem.code}`, title, status, code: problem.code, detail: problem.message, ...extra, request_id: request.id }
+  const body = { type: `/errors/${problem.code}`, title, status, code: problem.code, detail: problem.message, ...extra, request_id: request.id }
   // Already a string: the route's own response schema is not for problems.
   return reply.code(status).type('application/problem+json').serializer(String).send(JSON.stringify(body))
 }

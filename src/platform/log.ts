@@ -1,13 +1,9 @@
-import { mkdirSync } from 'node:fs'
+import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import buildRollingFile from 'pino-roll'
 import { pino } from 'pino'
-import pretty from 'pino-pretty'
+import { createStream } from 'rotating-file-stream'
 
 export type Log = pino.Logger
-
-/** Terminal lines a second per process; the file gets them all. A person can't read more, and a terminal is slow. */
-const TERMINAL_LINES_A_SECOND = 40
 
 export type LogOptions = {
   service: string
@@ -18,22 +14,11 @@ export type LogOptions = {
   terminal: boolean
 }
 
-/** A logger that writes JSON lines to `<dir>/<service>.<n>.log` (rotated at 50 MB, five kept), and prettily to the terminal. */
+/** A logger that writes JSON lines to `<dir>/<service>.log` (rotated at 50 MB, compressed, five kept), and prettily to the terminal. */
 export async function openLog({ service, dir, level, terminal }: LogOptions): Promise<Log> {
   mkdirSync(dir, { recursive: true })
-  const file = await buildRollingFile({
-    file: join(dir, service),
-    extension: '.log',
-    size: '50m',
-    limit: { count: 5 },
-    mkdir: true,
-    symlink: false,
-    sync: false,
-    minLength: 4096,
-    periodicFlush: 200,
-  })
-  const streams: pino.StreamEntry[] = [{ level: level as pino.Level, stream: file }]
-  if (terminal) streams.push({ level: 'info', stream: limitedTerminal() })
+  const streams: pino.StreamEntry[] = [{ level: level as pino.Level, stream: logFile({ service, dir }) }]
+  if (terminal) streams.push({ level: 'info', stream: await limitedTerminal() })
   return pino(
     {
       level,
@@ -49,8 +34,54 @@ export async function openLog({ service, dir, level, terminal }: LogOptions): Pr
 /** A log that says nothing, for tools and tests. */
 export const silentLog = (): Log => pino({ level: 'silent' })
 
-function limitedTerminal(): { write(line: string): void } {
-  const out = pretty({ colorize: process.stdout.isTTY, ignore: 'pid,hostname,service,time', messageFormat: '{service}  {msg}', singleLine: true, sync: true })
+const FLUSH_EVERY_MS = 200
+const FLUSH_AT_CHARACTERS = 32_768
+
+/** Lines are gathered, since a write for each costs more than the line; what is gathered when the process ends is written then. */
+function logFile({ service, dir }: { service: string; dir: string }): { write(line: string): void } {
+  const name = `${service}.log`
+  const file = createStream((time, index) => (time ? `${service}.${index}.log.gz` : name), {
+    path: dir,
+    size: '50M',
+    compress: 'gzip',
+    maxFiles: 5,
+    history: `.${service}.history`,
+  })
+  // A full disk must not stop the orders.
+  file.on('error', () => {})
+  let gathered = ''
+  const flush = () => {
+    if (gathered) file.write(gathered)
+    gathered = ''
+  }
+  setInterval(flush, FLUSH_EVERY_MS).unref()
+  process.on('exit', () => {
+    try {
+      if (gathered) appendFileSync(join(dir, name), gathered)
+    } catch {
+      // there is nobody left to tell
+    }
+  })
+  return {
+    write(line) {
+      gathered += line
+      if (gathered.length > FLUSH_AT_CHARACTERS) flush()
+    },
+  }
+}
+
+/** Terminal lines a second per process; the file gets them all. A person can't read more, and a terminal is slow. */
+const TERMINAL_LINES_A_SECOND = 40
+
+async function limitedTerminal(): Promise<{ write(line: string): void }> {
+  const { default: pretty } = await import('pino-pretty')
+  const out = pretty({
+    colorize: process.stdout.isTTY,
+    ignore: 'pid,hostname,service,time',
+    messageFormat: '{service}  {msg}',
+    singleLine: true,
+    sync: true,
+  })
   let second = 0
   let shown = 0
   let hidden = 0
