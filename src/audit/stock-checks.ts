@@ -1,0 +1,141 @@
+import type { Check } from './check.ts'
+
+/** Invariants of stock and reservations. */
+
+// A reservation, part by part: what it took where, and whether that has left.
+const PARTS = `
+      select r.order_id, r.status, item.product_id, part.location_id, part.quantity, part.location_id = any(r.committed_locations) as has_left
+      from reservations r
+      cross join lateral jsonb_to_recordset(r.items) as item(product_id text, allocations jsonb)
+      cross join lateral jsonb_to_recordset(item.allocations) as part(location_id text, quantity bigint)`
+
+export const stockChecks: readonly Check[] = [
+  {
+    id: 'I05',
+    promise: 'P2',
+    kind: 'always',
+    on: 'inventory',
+    about: 'stock',
+    title: '0 <= reserved <= on hand, for every product at every location',
+    query: 'select product_id, location_id, on_hand, reserved from stock where not (0 <= reserved and reserved <= on_hand)',
+  },
+  {
+    id: 'I06',
+    promise: 'P2',
+    kind: 'always',
+    on: 'inventory',
+    about: 'stock',
+    title: 'reserved is what reservations hold that has not left yet',
+    query: `
+      select coalesce(s.product_id, held.product_id) as product_id, coalesce(s.location_id, held.location_id) as location_id,
+             s.reserved, coalesce(held.units, 0) as held
+      from stock s full join (
+        select product_id, location_id, sum(quantity) as units from (${PARTS}) p where status = 'held' and not has_left group by 1, 2
+      ) held on held.product_id = s.product_id and held.location_id = s.location_id
+      where coalesce(s.reserved, 0) <> coalesce(held.units, 0)`,
+  },
+  {
+    id: 'I07',
+    promise: 'P2',
+    kind: 'always',
+    on: 'inventory',
+    about: 'movements',
+    title: 'the movements of each order come to what its reservation holds and what has left',
+    query: `
+      with wanted as (
+        select order_id, product_id, location_id, sum(case when status = 'held' and not has_left then quantity else 0 end) as reserved,
+               sum(case when has_left then -quantity else 0 end) as on_hand
+        from (${PARTS}) p group by 1, 2, 3
+      ), moved as (
+        select order_id, product_id, location_id, sum(reserved_delta) as reserved, sum(on_hand_delta) as on_hand
+        from movements where order_id is not null group by 1, 2, 3
+      )
+      select coalesce(w.order_id, m.order_id) as order_id, coalesce(w.product_id, m.product_id) as product_id,
+             coalesce(w.location_id, m.location_id) as location_id, w.reserved, m.reserved as moved_reserved, w.on_hand, m.on_hand as moved_on_hand
+      from wanted w full join moved m on m.order_id = w.order_id and m.product_id = w.product_id and m.location_id = w.location_id
+      where (coalesce(w.reserved, 0), coalesce(w.on_hand, 0)) is distinct from (coalesce(m.reserved, 0), coalesce(m.on_hand, 0))`,
+  },
+  {
+    id: 'I08',
+    promise: 'P2',
+    kind: 'always',
+    on: 'inventory',
+    about: 'movements',
+    title: 'stock is the sum of its movements',
+    query: `
+      select coalesce(s.product_id, m.product_id) as product_id, coalesce(s.location_id, m.location_id) as location_id,
+             s.on_hand, m.on_hand as moved_on_hand, s.reserved, m.reserved as moved_reserved
+      from stock s full join (
+        select product_id, location_id, sum(on_hand_delta) as on_hand, sum(reserved_delta) as reserved from movements group by 1, 2
+      ) m on m.product_id = s.product_id and m.location_id = s.location_id
+      where (coalesce(s.on_hand, 0), coalesce(s.reserved, 0)) is distinct from (coalesce(m.on_hand, 0), coalesce(m.reserved, 0))`,
+  },
+  {
+    id: 'I09',
+    promise: 'P2',
+    kind: 'always',
+    on: 'inventory',
+    about: 'reservations',
+    title: 'a reservation takes exactly its quantities, and is committed exactly when all of it has left',
+    query: `
+      select r.order_id, r.status, r.committed_locations, r.items
+      from reservations r cross join lateral (
+        select bool_or(item.quantity is distinct from (select sum(part.quantity) from jsonb_to_recordset(item.allocations) as part(quantity bigint))) as is_off,
+               bool_and((select bool_and(part.location_id = any(r.committed_locations)) from jsonb_to_recordset(item.allocations) as part(location_id text))) as all_left
+        from jsonb_to_recordset(r.items) as item(quantity bigint, allocations jsonb)) i
+      where (r.status in ('held', 'committed', 'released') and i.is_off is distinct from false)
+        or (r.status in ('held', 'committed') and (r.status = 'committed') is distinct from i.all_left)
+        or (r.status not in ('held', 'committed') and r.committed_locations <> '{}')
+        or (r.status in ('refused', 'tombstone') and r.items <> '[]')`,
+  },
+  {
+    id: 'I10',
+    promise: 'P2',
+    kind: 'at rest',
+    on: 'copies',
+    about: 'reservations',
+    title: 'an order that ended without goods holds and took no stock',
+    query: `
+      select o.id as order_id, o.status, o.rejected_by, r.status as reservation, r.contents
+      from o_orders o join i_reservations r on r.order_id = o.id
+      where o.at_rest and o.status in ('rejected', 'cancelled') and r.status in ('held', 'committed')`,
+  },
+  {
+    id: 'I11',
+    promise: 'P2',
+    kind: 'at rest',
+    on: 'copies',
+    about: 'orders',
+    title: 'a confirmed, dispatched or delivered order has its stock, exactly the items it has',
+    query: `
+      select o.id as order_id, o.status, o.contents, r.status as reservation, r.contents as reserved
+      from o_orders o left join i_reservations r on r.order_id = o.id
+      where o.at_rest and o.status in ('confirmed', 'dispatched', 'delivered')
+        and (r.status is null or r.status not in ('held', 'committed') or r.contents is distinct from o.contents)`,
+  },
+  {
+    id: 'I31',
+    promise: 'P2',
+    kind: 'at rest',
+    on: 'copies',
+    about: 'orders',
+    title: 'stock has left exactly where shipments have left',
+    query: `
+      select o.id as order_id, o.status, r.left_from as stock_left, s.left_from as shipments_left
+      from o_orders o left join i_reservations r on r.order_id = o.id left join s_orders s on s.order_id = o.id
+      where o.at_rest and coalesce(r.left_from, '') <> coalesce(s.left_from, '')`,
+  },
+  {
+    id: 'I32',
+    promise: 'P3',
+    kind: 'at rest',
+    on: 'copies',
+    about: 'orders',
+    title: 'an order has the prices and the currency that its stock was reserved at',
+    query: `
+      select o.id as order_id, o.status, o.currency, o.prices, r.currency as reserved_currency, r.prices as reserved_prices
+      from o_orders o left join i_reservations r on r.order_id = o.id
+      where o.at_rest and o.status in ('confirmed', 'dispatched', 'delivered')
+        and (o.currency, o.prices) is distinct from (r.currency, r.prices)`,
+  },
+]
