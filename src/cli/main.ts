@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, type OutputConfiguration } from 'commander'
+import { auditCommand } from './audit.ts'
 import { batchCommand } from './batch.ts'
 import { doctorCommand } from './doctor.ts'
 import { Failure, oneLine } from './failure.ts'
@@ -32,7 +33,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     .showHelpAfterError('(--help shows what is possible)')
     .addHelpText('after', HELP)
     .exitOverride()
-  for (const add of [serveCommand, orderCommand, productsCommand, stockCommand, batchCommand, importCommand, doctorCommand]) add(program)
+  for (const add of [serveCommand, orderCommand, productsCommand, stockCommand, batchCommand, importCommand, auditCommand, doctorCommand]) add(program)
   return program
 }
 

@@ -12,6 +12,7 @@ export function table(terminal: Terminal, { heads, rows }: { heads: string[]; ro
   const drawn = new Table({
     head: heads.map((head) => terminal.colors.bold(head)),
     colAligns: isNumber.map((right) => (right ? 'right' : 'left')),
+    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
     style: { head: [], border: terminal.colors.isColorSupported ? ['gray'] : [] },
   })
   drawn.push(...rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell))))

@@ -73,7 +73,7 @@ export function problemOf(answer: { status: number; body: unknown }): Problem {
   const fields = errors.map((error) => `${error.field} ${error.message}`).join('; ')
   return {
     code: typeof body.code === 'string' ? body.code : `http_${answer.status}`,
-    detail: fields && !said.includes(fields) ? `${said}: ${fields}` : said,
+    detail: fields || said,
     ...(typeof body.order_id === 'string' && { order_id: body.order_id }),
     errors,
   }

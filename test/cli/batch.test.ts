@@ -100,7 +100,7 @@ describe('comanda batch', () => {
     expect(code).toBe(1)
     expect(counted(out, 'failed: invalid_request')).toBe('1')
     expect(counted(out, 'failed: unknown_product')).toBe('1')
-    expect(err).toContain('line 2: it is invalid_request: items.0.quantity must be <= 1000')
+    expect(err).toContain('line 2: items.0.quantity must be <= 1000')
   })
 
   it('asks for pending orders until their end is known', async () => {

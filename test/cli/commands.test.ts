@@ -174,7 +174,7 @@ describe('comanda products and stock', () => {
 describe('comanda doctor', () => {
   it('says which service is not ready, and fails', async () => {
     const { code, out } = await against(
-      () => ({ status: 503, body: { services: { orders: 'ok', payment: 'unavailable' } } }),
+      () => ({ status: 503, body: { services: { orders: 'ready', payment: "can't be reached" } } }),
       'doctor',
       '--json',
     )

@@ -77,10 +77,11 @@ describe('releasing stock', () => {
     const count = async () => (await db.query<{ deadlocks: number }>(sql`select deadlocks from pg_stat_database where datname = current_database()`))[0]?.deadlocks
     const before = await count()
     const productId = await stocked(db, { main: 1000 })
-    for (let round = 0; round < 25; round++) {
-      const held = [order({ [productId]: 1 }), order({ [productId]: 1 })]
-      const late = [order({ [productId]: 1 }), order({ [productId]: 1 }), order({ [productId]: 1 })]
-      await reserveStock(db, held)
+    for (let round = 0; round < 40; round++) {
+      // Every other time there is no held order in the batch, so nothing but the order of the new keys keeps the two apart.
+      const held = Array.from({ length: (round % 2) * 2 }, () => order({ [productId]: 1 }))
+      const late = Array.from({ length: 12 }, () => order({ [productId]: 1 }))
+      if (held.length > 0) await reserveStock(db, held)
       await Promise.all([releaseStock(db, [...held, ...late].map((command) => command.orderId)), reserveStock(other, [...late].reverse())])
     }
     expect(await levels(db, productId)).toEqual({ main: [1000, 0] })
@@ -104,6 +105,15 @@ describe('committing stock', () => {
     expect((await commitStock(db, [command, command])).map(codeOf)).toEqual(['done', 'done'])
     await Promise.all([commitStock(db, [command]), commitStock(other, [command])])
     expect(await levels(db, productId)).toEqual({ main: [3, 0] })
+  })
+
+  it('of one location again, while the other still holds, takes nothing more', async () => {
+    const { productId, orderId } = await holding({ main: 2, north: 2 }, 3)
+    const command = { orderId, locationIds: ['main'] }
+    await commitStock(db, [command])
+    await commitStock(db, [command])
+    await Promise.all([commitStock(db, [command]), commitStock(other, [command])])
+    expect(await levels(db, productId)).toEqual({ main: [0, 0], north: [2, 1] })
   })
 
   it('at both locations in one batch takes out both', async () => {

@@ -5,7 +5,7 @@ import { done, type Outcome, refused } from '../../src/platform/outcome.ts'
 import { type Database, openDatabase } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { hanging, scriptedServices, type StepName } from './examples.ts'
-import { accepted, coordinatorOn, dyingAtSave, gate, history, stored } from './running.ts'
+import { accepted, coordinatorOn, dyingAtSave, gate, history, leasesRunOut, stored } from './running.ts'
 
 /** A process dies or sleeps in the middle of an order; another takes the order over when the lease has run out. */
 
@@ -35,6 +35,7 @@ async function dieIn(step: StepName, script: Partial<Services> = {}) {
   void first.run(order)
   await made
   await first.stop(0)
+  await leasesRunOut(db)
   return { order, first: services }
 }
 
@@ -72,6 +73,7 @@ describe('a process that dies', () => {
     void first.run(saved as NonNullable<typeof saved>)
     await made
     await first.stop(0)
+    await leasesRunOut(db)
     const second = scriptedServices()
     coordinatorOn(other, second)
     await ended(order.id)
@@ -87,6 +89,7 @@ describe('a process that dies', () => {
     void first.run(saved ?? order)
     await made
     await first.stop(0)
+    await leasesRunOut(db)
     const second = scriptedServices()
     coordinatorOn(other, second)
     await ended(order.id)
@@ -101,6 +104,7 @@ describe('a process that dies', () => {
     void first.run(order)
     await dying.died
     await first.stop(0)
+    await leasesRunOut(db)
     coordinatorOn(other, scriptedServices())
     await ended(order.id)
     expect(await history(db, order.id)).toEqual(['order.accepted', 'order.confirmed'])
@@ -113,6 +117,7 @@ describe('a process that dies', () => {
     void first.run(order)
     await dying.died
     await first.stop(0)
+    await leasesRunOut(db)
     const second = scriptedServices()
     const witness = await accepted(db)
     coordinatorOn(other, second)
@@ -163,6 +168,7 @@ describe('a process that slept while another took its order over', () => {
     const run = first.run(order)
     await asleep.made
     await first.stop(0)
+    await leasesRunOut(db)
     coordinatorOn(other, scriptedServices())
     await ended(order.id)
     const before = await stored(db, order.id)

@@ -30,6 +30,9 @@ export async function accepted(db: Database, over = {}): Promise<Order> {
   return stored(db, order.id)
 }
 
+/** The owner died: its leases run out now instead of a little later. */
+export const leasesRunOut = (db: Database) => db.query(sql`update orders set due_at = now() where work is not null and due_at < 'infinity'`)
+
 export async function stored(db: Database, id: string): Promise<Order> {
   const order = (await store.getOrders(db, [id])).get(id)
   if (!order) throw new Error(`no order ${id}`)

@@ -10,6 +10,8 @@ export async function openOutput(path: string | undefined): Promise<Output> {
   if (path === undefined) return { write: async () => {}, close: async () => {} }
   const stream = createWriteStream(path)
   let failure: Error | undefined
+  // One for all that wait: a listener each would be thousands.
+  let drained: Promise<unknown> | undefined
   await once(stream, 'open').catch((error: Error) => {
     throw new Failure(`${path} can't be written: ${error.message}`)
   })
@@ -22,7 +24,10 @@ export async function openOutput(path: string | undefined): Promise<Output> {
   return {
     async write(result) {
       check()
-      if (!stream.write(`${JSON.stringify(result)}\n`)) await Promise.race([once(stream, 'drain'), once(stream, 'close')])
+      if (stream.write(`${JSON.stringify(result)}\n`)) return
+      drained ??= once(stream, 'drain').catch(() => undefined)
+      await drained
+      drained = undefined
     },
     async close() {
       stream.end()

@@ -13,6 +13,7 @@ export function resultTable(terminal: Terminal, { summary, sendingMs, totalMs, a
   const rows: Cell[][] = [
     [green('confirmed'), summary.confirmed],
     ...byCode(summary.rejected, 'rejected', yellow),
+    ...[...summary.ended].map(([how, number]): Cell[] => [`${how} since`, number]),
     ['pending', summary.pending],
     ...(summary.failed.size === 0 ? [['failed', 0]] : byCode(summary.failed, 'failed', red)),
   ]

@@ -1,8 +1,11 @@
 import type { HttpAnswer } from '../api.ts'
 import { type OrderJson, problemOf } from '../wire.ts'
 
-/** Confirmed orders may be further on already (dispatched). Pending: taken in, not decided yet. Failed: nothing is known to be stored, or it was cancelled. */
-export type Outcome = 'confirmed' | 'rejected' | 'pending' | 'failed' | 'bad_line'
+/**
+ * Confirmed orders may be further on already (dispatched). Ended: an order of an earlier run that was cancelled or returned since.
+ * Pending: taken in, not decided yet. Failed: as far as is known nothing was stored.
+ */
+export type Outcome = 'confirmed' | 'rejected' | 'ended' | 'pending' | 'failed' | 'bad_line'
 
 /** One line of `--out`, and what the table counts. */
 export type Result = {
@@ -50,7 +53,7 @@ function resultOfOrder(order: OrderJson, status: number): Answered {
       return { ...common, outcome: 'rejected', code: order.rejection?.code ?? 'rejected', detail: order.rejection?.message ?? null }
     case 'cancelled':
     case 'returned':
-      return { ...common, outcome: 'failed', code: order.status, detail: `the order is ${order.status}` }
+      return { ...common, outcome: 'ended', code: order.status, detail: `the order is ${order.status}` }
     default:
       return { ...common, outcome: 'confirmed', code: null, detail: null }
   }

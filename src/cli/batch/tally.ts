@@ -5,6 +5,8 @@ export type Percentiles = { p50: number; p95: number; p99: number }
 export type Summary = {
   confirmed: number
   rejected: Map<string, number>
+  /** By how: cancelled, returned. */
+  ended: Map<string, number>
   pending: number
   failed: Map<string, number>
   earlier: number
@@ -19,6 +21,7 @@ const MOST_EXAMPLES = 10
 export class Tally {
   readonly #outcomes = { confirmed: 0, pending: 0 }
   readonly #rejected = new Map<string, number>()
+  readonly #ended = new Map<string, number>()
   readonly #failed = new Map<string, number>()
   readonly #latencyUs = createHistogram({ lowest: 1, highest: 3_600_000_000, figures: 3 })
   readonly #examples: string[] = []
@@ -54,7 +57,7 @@ export class Tally {
       this.#outcomes[result.outcome]++
       return
     }
-    const counts = result.outcome === 'rejected' ? this.#rejected : this.#failed
+    const counts = { rejected: this.#rejected, ended: this.#ended, failed: this.#failed, bad_line: this.#failed }[result.outcome]
     const code = result.outcome === 'bad_line' ? 'bad line' : (result.code ?? 'unknown')
     counts.set(code, (counts.get(code) ?? 0) + 1)
     if (counts === this.#failed && this.#examples.length < MOST_EXAMPLES)
@@ -68,6 +71,6 @@ export class Tally {
       this.failures > this.#examples.length
         ? [...this.#examples, `… and ${this.failures - this.#examples.length} more`]
         : [...this.#examples]
-    return { ...this.#outcomes, rejected: this.#rejected, failed: this.#failed, earlier: this.#earlier, latencyMs, examples }
+    return { ...this.#outcomes, rejected: this.#rejected, ended: this.#ended, failed: this.#failed, earlier: this.#earlier, latencyMs, examples }
   }
 }

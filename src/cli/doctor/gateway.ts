@@ -28,8 +28,7 @@ function readiness({ status, body }: { status: number; body: unknown }): Finding
   if (services.length === 0)
     return [status === 200 ? fine('services', 'ready') : bad('services', `not ready (${status})`, 'see the log files of the services')]
   return services.map(([name, state]) => {
-    const said = typeof state === 'string' ? state : JSON.stringify(state)
-    const isReady = /\b(ok|ready|serving|up|true)\b/i.test(said) && !/\b(not|unready|false|unavailable)\b/i.test(said)
-    return isReady ? fine(name, 'ready') : bad(name, said, `see the log file of ${name}; "comanda serve" starts a service again by itself`)
+    const said = String(state)
+    return said === 'ready' ? fine(name, 'ready') : bad(name, said, `see the log file of ${name}; "comanda serve" starts a service again by itself`)
   })
 }

@@ -124,7 +124,7 @@ function placeCommand(body: Static<typeof PlaceOrderBody>, { requestId, key }: {
     address: address
       ? {
           ...{ name: address.name, line1: address.line1, line2: address.line2 ?? '', city: address.city },
-          ...{ region: address.region ?? '', postalCode: address.postal_code, country: address.country },
+          ...{ region: address.region ?? '', postalCode: address.postal_code ?? '', country: address.country },
         }
       : undefined,
     metadata: body.metadata ?? {},
