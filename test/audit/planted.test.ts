@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { audit } from '../../src/audit/audit.ts'
+import { checks } from '../../src/audit/checks.ts'
+import type { Urls } from '../../src/audit/sessions.ts'
+import { OWNERS, type OwnerName } from '../../src/platform/config.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { execute, type Ids, makeHistory, spoilable } from './history.ts'
+import { plants } from './plants.ts'
+
+/** A check that never fails proves nothing: each is seen failing, alone or with exactly those that must see the same. */
+let databases: TestDatabase[]
+let urls: Urls
+let ids: Ids
+
+beforeAll(async () => {
+  databases = await Promise.all(OWNERS.map(testDatabase))
+  urls = Object.fromEntries(OWNERS.map((owner, i) => [owner, databases[i]?.url])) as Urls
+  ids = await makeHistory(urls)
+}, 90_000)
+
+afterAll(() => Promise.all(databases.map((database) => database.drop())))
+
+const idsOf = (results: { id: string; violations: number }[]) => results.filter((result) => result.violations > 0).map((result) => result.id).sort()
+
+describe('the audit', () => {
+  it('holds on the history that the violations are planted in', async () => {
+    expect(idsOf((await audit(urls)).results)).toEqual([])
+  })
+
+  it.each(plants)('sees that $what ($breaks)', async ({ breaks, sql }) => {
+    const statements = sql(ids)
+    const spoilt = await spoilable(urls, Object.keys(statements) as OwnerName[])
+    try {
+      for (const [owner, text] of Object.entries(statements)) await execute(spoilt.urls[owner as OwnerName], text)
+      const report = await audit(spoilt.urls, { waitMs: 0 })
+      expect(idsOf(report.results)).toEqual([...breaks].sort())
+      expect(report.ok).toBe(false)
+      for (const result of report.results.filter(({ violations }) => violations > 0)) expect(result.examples.length).toBeGreaterThan(0)
+    } finally {
+      await spoilt.drop()
+    }
+  })
+
+  it('has a violation planted for every check', () => {
+    const planted = new Set(plants.map((plant) => plant.breaks[0]))
+    expect(checks.map((check) => check.id).filter((id) => !planted.has(id))).toEqual([])
+  })
+})
