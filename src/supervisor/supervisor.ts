@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { type Config, OWNERS, SERVICES, type ServiceName } from '../platform/config.ts'
+import { type Config, OWNERS, type ServiceName } from '../platform/config.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../platform/embedded-postgres.ts'
 import { banner } from './banner.ts'
 import { type Child, startChild } from './child.ts'
@@ -29,10 +29,13 @@ export async function supervise(config: Config, { module, env }: Program): Promi
     postgres = await startDatabases(config)
     if (postgres?.adopted) say(`PostgreSQL runs already on port ${postgres.port}: using it`)
     const childEnv = { ...env, ...(postgres && databaseSettings(postgres)) }
-    for (const name of SERVICES) children.push(startChild({ name, module, args: ['serve', name], env: childEnv, say }))
-    const ready = Promise.all(children.map((child) => child.ready))
-    if ((await Promise.race([ready, stopped])) !== 'stop') {
-      const seeded = await seedCatalogue(config)
+    const started = startAll(config, (name) => {
+      const child = startChild({ name, module, args: ['serve', name], env: childEnv, say })
+      children.push(child)
+      return child
+    })
+    const seeded = await Promise.race([started, stopped])
+    if (seeded !== 'stop') {
       say(banner({ config, postgres, seeded, pids: new Map(children.map((child) => [child.name, child.pid()])) }))
       await stopped
     }
@@ -44,6 +47,16 @@ export async function supervise(config: Config, { module, env }: Program): Promi
     unlock()
   }
   say('Stopped. Nothing is lost: the next start goes on from here.')
+}
+
+/** The gateway comes last: whoever reaches it finds the catalogue there. @returns how many products were seeded. */
+async function startAll(config: Config, start: (name: ServiceName) => Child): Promise<number> {
+  const owners = new Map(OWNERS.map((name) => [name, start(name)]))
+  await owners.get('inventory')?.ready
+  const seeded = await seedCatalogue(config)
+  const gateway = start('gateway')
+  await Promise.all([...owners.values(), gateway].map((child) => child.ready))
+  return seeded
 }
 
 async function startDatabases(config: Config): Promise<EmbeddedPostgres | undefined> {

@@ -111,7 +111,8 @@ describe('an order', () => {
     const [shipment] = body.shipments as { id: string }[]
     await client.call('POST', `/shipments/${shipment?.id}/dispatch`)
     await until('the order to be dispatched', async () => (await client.order(body.id)).status === 'dispatched')
-    expect(await client.final(body.id)).toMatchObject({ payment: { status: 'captured', amount_minor: 4_000 } })
+    await until('the money to be captured', async () => ((await client.order(body.id)).payment as { status: string }).status === 'captured')
+    expect(((await client.call('GET', `/payments/${body.id}`)).body as Record<string, unknown>).captured_minor).toBe(4_000)
     expect(await client.stock('leaves')).toEqual({ on_hand: 6, reserved: 0 })
     await client.call('POST', `/shipments/${shipment?.id}/deliver`)
     await until('the order to be delivered', async () => (await client.order(body.id)).status === 'delivered')
