@@ -85,7 +85,10 @@ async function countOf(sessions: Sessions, about: Subject): Promise<number> {
   return (await sessions[on].query<{ count: number }>(query)).rows[0]?.count ?? 0
 }
 
-async function runCheck(session: Sessions[OwnerName], { id, promise, kind, title, about, query }: Check): Promise<Omit<CheckResult, 'examined'>> {
+async function runCheck(
+  session: Sessions[OwnerName],
+  { id, promise, kind, title, about, query }: Check,
+): Promise<Omit<CheckResult, 'examined'>> {
   const began = performance.now()
   const found = await session
     .query<{ violations: number; examples: Record<string, unknown>[] | null }>(countedWithExamples(query))

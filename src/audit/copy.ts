@@ -16,9 +16,11 @@ export async function copyAll(sessions: Sessions): Promise<void> {
   const { orders, ...others } = sessions
   await Promise.all(Object.values(others).map(freeze))
   const foreign = COPIED_TABLES.filter((table) => table.from !== 'orders')
-  await Promise.all(Object.entries(others).map(async ([owner, source]) => {
-    for (const table of foreign.filter(({ from }) => from === owner)) await copyTable(source, { target, table })
-  }))
+  await Promise.all(
+    Object.entries(others).map(async ([owner, source]) => {
+      for (const table of foreign.filter(({ from }) => from === owner)) await copyTable(source, { target, table })
+    }),
+  )
   await freeze(orders)
   for (const table of COPIED_TABLES) {
     if (table.from === 'orders') await target.query(insertFrom(table))
@@ -26,7 +28,11 @@ export async function copyAll(sessions: Sessions): Promise<void> {
   }
 }
 
-const columnNames = ({ columns }: CopiedTable) => columns.split(',').map((column) => column.trim().split(' ')[0]).join(', ')
+const columnNames = ({ columns }: CopiedTable) =>
+  columns
+    .split(',')
+    .map((column) => column.trim().split(' ')[0])
+    .join(', ')
 
 function insertFrom(table: CopiedTable): string {
   return `insert into ${pg.escapeIdentifier(table.name)} (${columnNames(table)}) select ${columnNames(table)} from (${table.select}) t`

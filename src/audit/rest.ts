@@ -17,7 +17,10 @@ export async function readInFlight({ orders, shipping }: Pick<Sessions, 'orders'
 const LOOK_EVERY_MS = 250
 
 /** Waits until nothing is under way, for `waitMs` at most. @returns what still is then. */
-export async function waitForRest(sessions: Sessions, { waitMs, onWaiting }: { waitMs: number; onWaiting: (inFlight: InFlight) => void }): Promise<InFlight> {
+export async function waitForRest(
+  sessions: Sessions,
+  { waitMs, onWaiting }: { waitMs: number; onWaiting: (inFlight: InFlight) => void },
+): Promise<InFlight> {
   const until = performance.now() + waitMs
   for (;;) {
     const inFlight = await readInFlight(sessions)

@@ -12,7 +12,7 @@ export class AuditError extends Error {
 }
 
 // Sorts and joins over all orders: in memory where they fit; compiling the queries costs more than it gains.
-const SETTINGS = "-c work_mem=64MB -c jit=off -c statement_timeout=300000"
+const SETTINGS = '-c work_mem=64MB -c jit=off -c statement_timeout=300000'
 
 /** @throws {AuditError} naming the database that can't be reached. */
 export async function openSessions(urls: Urls): Promise<Sessions> {
@@ -20,11 +20,19 @@ export async function openSessions(urls: Urls): Promise<Sessions> {
   try {
     const entries = await Promise.all(
       OWNERS.map(async (owner) => {
-        const client = new pg.Client({ connectionString: urls[owner], application_name: 'comanda audit', connectionTimeoutMillis: 5_000, options: SETTINGS, pipeline: true } as pg.ClientConfig)
+        const client = new pg.Client({
+          connectionString: urls[owner],
+          application_name: 'comanda audit',
+          connectionTimeoutMillis: 5_000,
+          options: SETTINGS,
+          pipeline: true,
+        } as pg.ClientConfig)
         client.on('error', () => {}) // a lost connection fails the query that runs on it
         opened.push(client)
         await client.connect().catch((error: Error) => {
-          throw new AuditError(`the database of ${owner} can't be reached: ${error.message || (error as NodeJS.ErrnoException).code}`, { cause: error })
+          throw new AuditError(`the database of ${owner} can't be reached: ${error.message || (error as NodeJS.ErrnoException).code}`, {
+            cause: error,
+          })
         })
         return [owner, client] as const
       }),

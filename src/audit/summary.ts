@@ -15,7 +15,8 @@ export async function readSummary({ orders, inventory, payment }: Sessions): Pro
     orders.query<{ status: string; count: number }>(`select status, count(*) as count from orders group by status
       order by array_position(array['pending', 'confirmed', 'dispatched', 'delivered', 'rejected', 'cancelled', 'returned'], status)`),
     inventory.query<{ on_hand: number; held: number }>(
-      'select coalesce(sum(on_hand), 0)::bigint as on_hand, coalesce(sum(reserved), 0)::bigint as held from stock'),
+      'select coalesce(sum(on_hand), 0)::bigint as on_hand, coalesce(sum(reserved), 0)::bigint as held from stock',
+    ),
     payment.query<Money>(`
       select currency, coalesce(sum(amount_minor) filter (where status in ('authorised', 'capturing', 'voiding')), 0)::bigint as authorised_minor,
              sum(captured_minor - refunded_minor)::bigint as captured_minor

@@ -33,7 +33,8 @@ export const COPIED_TABLES: readonly CopiedTable[] = [
   {
     name: 'p_payments',
     from: 'payment',
-    columns: 'order_id uuid, status text, method text, amount_minor bigint, currency text, captured_minor bigint, refunded_minor bigint, refunds_pending bigint',
+    columns:
+      'order_id uuid, status text, method text, amount_minor bigint, currency text, captured_minor bigint, refunded_minor bigint, refunds_pending bigint',
     select: `
       select p.order_id, p.status, p.method, p.amount_minor, p.currency, p.captured_minor, p.refunded_minor, coalesce(r.pending, 0) as refunds_pending
       from payments p left join (select order_id, count(*) as pending from refunds where status = 'pending' group by 1) r on r.order_id = p.order_id`,
@@ -93,7 +94,8 @@ export const COPIED_TABLES: readonly CopiedTable[] = [
   {
     name: 'o_shipments',
     from: 'orders',
-    columns: 'order_id uuid, id text, status text, location_id text, carrier text, tracking_number text, stock_committed boolean, contents text',
+    columns:
+      'order_id uuid, id text, status text, location_id text, carrier text, tracking_number text, stock_committed boolean, contents text',
     select: `
       select o.id as order_id, s.id, s.status, s.location_id, coalesce(s.carrier, '') as carrier, coalesce(s.tracking_number, '') as tracking_number,
              s.stock_committed, i.contents

@@ -8,7 +8,9 @@ export async function findUrls({ databaseUrls, dataDir }: Pick<Config, 'database
   const embedded = missing.length > 0 ? await embeddedUrls(dataDir) : {}
   if (!embedded) {
     const settings = missing.map((owner) => `${owner.toUpperCase()}_DATABASE_URL`).join(', ')
-    throw new AuditError(`no databases to look at: no embedded PostgreSQL runs on ${dataDir} (start it with "comanda serve all"), and ${settings} unset`)
+    throw new AuditError(
+      `no databases to look at: no embedded PostgreSQL runs on ${dataDir} (start it with "comanda serve all"), and ${settings} unset`,
+    )
   }
   return Object.fromEntries(OWNERS.map((owner) => [owner, databaseUrls[owner] || embedded[owner]])) as Urls
 }

@@ -24,7 +24,10 @@ export function auditCommand(program: Command): void {
     .option('--wait <seconds>', 'how long to wait for orders under way', wholeNumber(0), 30)
     .option('--now', 'do not wait: only the checks that hold at every instant')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExit code 0: all holds. 1: a check is broken. 2: it could not be found out.\nWhat is checked, and how: docs/AUDIT.md')
+    .addHelpText(
+      'after',
+      '\nExit code 0: all holds. 1: a check is broken. 2: it could not be found out.\nWhat is checked, and how: docs/AUDIT.md',
+    )
     .action(async (options: Options, command: Command) => {
       const terminal = terminalOf(command)
       const report = await run(options, terminal)
@@ -87,12 +90,19 @@ function drawReport({ results, inFlight, summary, ms, ok }: AuditReport, { color
 
 function drawBroken({ id, promise, title, violations, examples }: CheckResult, colors: Terminal['colors']): string {
   const more = violations > examples.length ? [`  … and ${count(violations - examples.length)} more`] : []
-  return [colors.red(`✗ ${id} ${title}`), `  ${promise}: ${PROMISES[promise]}`, ...examples.map((row) => `  ${JSON.stringify(row)}`), ...more].join('\n')
+  return [
+    colors.red(`✗ ${id} ${title}`),
+    `  ${promise}: ${PROMISES[promise]}`,
+    ...examples.map((row) => `  ${JSON.stringify(row)}`),
+    ...more,
+  ].join('\n')
 }
 
 function drawSummary({ orders, units, money: amounts }: AuditReport['summary']): string {
   const byStatus = Object.entries(orders).map(([status, number]) => `${count(number)} ${status}`)
-  const inMoney = amounts.map((one) => `${money(one.authorised_minor, one.currency)} authorised, ${money(one.captured_minor, one.currency)} captured`)
+  const inMoney = amounts.map(
+    (one) => `${money(one.authorised_minor, one.currency)} authorised, ${money(one.captured_minor, one.currency)} captured`,
+  )
   return [
     `Orders: ${byStatus.join(', ') || 'none'}.`,
     `Units: ${count(units.held)} held of ${count(units.on_hand)} on hand.`,

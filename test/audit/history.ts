@@ -39,7 +39,10 @@ const WISHES: Record<Ending, Wish> = {
   cancelled: { items: { a1: 4 } },
   out_of_stock: { items: { rare: 2 } },
   declined: { items: { a1: 1 }, paymentToken: 'tok_declined', freightMinor: 100 },
-  carrier_refused: { items: { a1: 1 }, address: { name: 'Base', line1: 'Ice 1', line2: '', city: 'McMurdo', region: '', postalCode: '0', country: 'AQ' } },
+  carrier_refused: {
+    items: { a1: 1 },
+    address: { name: 'Base', line1: 'Ice 1', line2: '', city: 'McMurdo', region: '', postalCode: '0', country: 'AQ' },
+  },
   total_mismatch: { items: { a1: 1 }, expectedTotalMinor: 1 },
   wrong_amount: { items: { a1: 1 }, paymentToken: 'tok_wrong_amount' },
   answer_lost: { items: { a1: 1 }, paymentToken: 'tok_error_500' },
@@ -73,14 +76,22 @@ export async function makeHistory(urls: Urls): Promise<Ids> {
     // Drained, so that every order has ended.
     for await (const _ of orders.placeOrders({ commands: ENDINGS.map((ending) => commandOf(ids[ending], WISHES[ending])) })) {
     }
-    const parcelsOf = async (ending: Ending, most = 9) => (await order(ids[ending])).shipments.slice(0, most).map(({ id }) => ({ shipmentId: id, requestId: '' }))
+    const parcelsOf = async (ending: Ending, most = 9) =>
+      (await order(ids[ending])).shipments.slice(0, most).map(({ id }) => ({ shipmentId: id, requestId: '' }))
     await until('the orders to be confirmed', async () => (await order(ids.answer_lost)).status === 'confirmed')
     await orders.cancelOrders({ commands: [{ orderId: ids.cancelled, requestId: '', reason: 'changed my mind' }] })
-    const leaving = [...(await parcelsOf('dispatched')), ...(await parcelsOf('delivered')), ...(await parcelsOf('cash_delivered')), ...(await parcelsOf('part_dispatched', 1))]
+    const leaving = [
+      ...(await parcelsOf('dispatched')),
+      ...(await parcelsOf('delivered')),
+      ...(await parcelsOf('cash_delivered')),
+      ...(await parcelsOf('part_dispatched', 1)),
+    ]
     await shipping.dispatchShipments({ commands: leaving })
     await shipping.deliverShipments({ commands: [...(await parcelsOf('delivered')), ...(await parcelsOf('cash_delivered'))] })
     await until('the goods to be delivered and paid', async () => {
-      const list = await Promise.all((['dispatched', 'delivered', 'cash_delivered', 'part_dispatched'] as const).map((ending) => order(ids[ending])))
+      const list = await Promise.all(
+        (['dispatched', 'delivered', 'cash_delivered', 'part_dispatched'] as const).map((ending) => order(ids[ending])),
+      )
       return list.every(({ payment: paid, waiting }) => paid?.status === 'captured' && !waiting) && list[2]?.status === 'delivered'
     })
     await payment.refundPayments({ commands: [{ orderId: ids.delivered, requestId: '', refundId: 'r1', amountMinor: 500 }] })

@@ -20,7 +20,11 @@ beforeAll(async () => {
 
 afterAll(() => Promise.all(databases.map((database) => database.drop())))
 
-const idsOf = (results: { id: string; violations: number }[]) => results.filter((result) => result.violations > 0).map((result) => result.id).sort()
+const idsOf = (results: { id: string; violations: number }[]) =>
+  results
+    .filter((result) => result.violations > 0)
+    .map((result) => result.id)
+    .sort()
 
 describe('the audit', () => {
   it('holds on the history that the violations are planted in', async () => {

@@ -36,11 +36,17 @@ const stock: Plant[] = [
         values ('a1', 'madrid', 'reserved', 0, 1, ${q(ids.confirmed)}), ('a1', 'madrid', 'released', 0, -1, ${q(ids.dispatched)})`,
     }),
   },
-  { what: 'stock appears from nowhere', breaks: ['I08'], sql: () => ({ inventory: `update stock set on_hand = on_hand + 1 where product_id = 'a1'` }) },
+  {
+    what: 'stock appears from nowhere',
+    breaks: ['I08'],
+    sql: () => ({ inventory: `update stock set on_hand = on_hand + 1 where product_id = 'a1'` }),
+  },
   {
     what: 'a reservation takes less than its item says',
     breaks: ['I09'],
-    sql: (ids) => ({ inventory: `update reservations set items = jsonb_set(items, '{0,quantity}', '99') where order_id = ${q(ids.confirmed)}` }),
+    sql: (ids) => ({
+      inventory: `update reservations set items = jsonb_set(items, '{0,quantity}', '99') where order_id = ${q(ids.confirmed)}`,
+    }),
   },
   {
     what: 'stock stays held for a cancelled order',
@@ -81,7 +87,9 @@ const stock: Plant[] = [
   {
     what: 'an order was priced otherwise than reserved',
     breaks: ['I32'],
-    sql: (ids) => ({ inventory: `update reservations set items = jsonb_set(items, '{0,unit_price_minor}', '334') where order_id = ${q(ids.cash)}` }),
+    sql: (ids) => ({
+      inventory: `update reservations set items = jsonb_set(items, '{0,unit_price_minor}', '334') where order_id = ${q(ids.cash)}`,
+    }),
   },
 ]
 
@@ -121,7 +129,9 @@ const money: Plant[] = [
   {
     what: 'a refund never ended',
     breaks: ['I15'],
-    sql: (ids) => ({ payment: `insert into refunds (order_id, refund_id, amount_minor, status) values (${q(ids.delivered)}, 'r2', 1, 'pending')` }),
+    sql: (ids) => ({
+      payment: `insert into refunds (order_id, refund_id, amount_minor, status) values (${q(ids.delivered)}, 'r2', 1, 'pending')`,
+    }),
   },
   {
     what: 'a payment is still being captured',
@@ -131,7 +141,9 @@ const money: Plant[] = [
   {
     what: 'an authorisation is missing in the ledger',
     breaks: ['I16'],
-    sql: (ids) => ({ payment: `${unlock('money_movements')} delete from money_movements where kind = 'authorised' and order_id = ${q(ids.confirmed)}` }),
+    sql: (ids) => ({
+      payment: `${unlock('money_movements')} delete from money_movements where kind = 'authorised' and order_id = ${q(ids.confirmed)}`,
+    }),
   },
   {
     what: 'one thing was done twice under one key',
@@ -201,9 +213,15 @@ const shipments: Plant[] = [
   {
     what: 'shipments are called off that were decided to be asked for',
     breaks: ['I38'],
-    sql: (ids) => ({ shipping: `update order_shipments set status = 'requested', refusal_code = null where order_id = ${q(ids.carrier_refused)}` }),
+    sql: (ids) => ({
+      shipping: `update order_shipments set status = 'requested', refusal_code = null where order_id = ${q(ids.carrier_refused)}`,
+    }),
   },
-  { what: 'a dispatch is not on record', breaks: ['I39'], sql: (ids) => ({ shipping: `delete from facts where order_id = ${q(ids.dispatched)}` }) },
+  {
+    what: 'a dispatch is not on record',
+    breaks: ['I39'],
+    sql: (ids) => ({ shipping: `delete from facts where order_id = ${q(ids.dispatched)}` }),
+  },
   {
     what: 'orders was not told of a dispatch',
     breaks: ['I40'],
@@ -255,12 +273,16 @@ const orders: Plant[] = [
   {
     what: 'the start of a history is missing',
     breaks: ['I20', 'I25'],
-    sql: (ids) => ({ orders: `${unlock('order_events')} delete from order_events where type = 'order.accepted' and order_id = ${q(ids.confirmed)}` }),
+    sql: (ids) => ({
+      orders: `${unlock('order_events')} delete from order_events where type = 'order.accepted' and order_id = ${q(ids.confirmed)}`,
+    }),
   },
   {
     what: 'a cancelled order was confirmed and cancelled again',
     breaks: ['I25'],
-    sql: (ids) => ({ orders: `insert into order_events (order_id, type) values (${q(ids.cancelled)}, 'order.confirmed'), (${q(ids.cancelled)}, 'order.cancelled')` }),
+    sql: (ids) => ({
+      orders: `insert into order_events (order_id, type) values (${q(ids.cancelled)}, 'order.confirmed'), (${q(ids.cancelled)}, 'order.cancelled')`,
+    }),
   },
   {
     what: 'the history knows of a delivery that the order does not',
@@ -295,7 +317,9 @@ const orders: Plant[] = [
   {
     what: 'someone pays for an order that does not exist',
     breaks: ['I19'],
-    sql: () => ({ payment: `insert into payments (order_id, status, method, amount_minor, currency) values (${q(UNKNOWN)}, 'declined', 'credit_card', 5, 'EUR')` }),
+    sql: () => ({
+      payment: `insert into payments (order_id, status, method, amount_minor, currency) values (${q(UNKNOWN)}, 'declined', 'credit_card', 5, 'EUR')`,
+    }),
   },
   {
     what: 'stock was reserved for an order that does not exist',
