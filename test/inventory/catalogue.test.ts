@@ -20,7 +20,13 @@ afterAll(async () => {
 })
 afterEach(async () => expect(await drift(db)).toEqual([]))
 
-const receipt = (productId: string, quantity: number, locationId = 'main') => ({ receiptId: randomUUID(), productId, locationId, quantity, reason: 'delivery' })
+const receipt = (productId: string, quantity: number, locationId = 'main') => ({
+  receiptId: randomUUID(),
+  productId,
+  locationId,
+  quantity,
+  reason: 'delivery',
+})
 
 describe('creating products', () => {
   it('stores them with their first stock', async () => {
@@ -40,12 +46,19 @@ describe('creating products', () => {
   it('with other data under the same id is refused, and disturbs nobody', async () => {
     const wanted = product({ main: 3 })
     await createProducts(db, [wanted])
-    expect((await createProducts(db, [product(), { ...wanted, unit_price_minor: 1 }, product()])).map(codeOf)).toEqual(['done', 'product_exists', 'done'])
+    expect((await createProducts(db, [product(), { ...wanted, unit_price_minor: 1 }, product()])).map(codeOf)).toEqual([
+      'done',
+      'product_exists',
+      'done',
+    ])
   })
 
   it('twice with other data in one batch keeps the stock of the one that was stored', async () => {
     const first = product({ main: 3 })
-    const [one, two] = await createProducts(db, [first, { ...first, name: 'another thing', stock: [{ location_id: 'main', on_hand: 9, reserved: 0 }] }])
+    const [one, two] = await createProducts(db, [
+      first,
+      { ...first, name: 'another thing', stock: [{ location_id: 'main', on_hand: 9, reserved: 0 }] },
+    ])
     expect([codeOf(one), codeOf(two)].sort()).toEqual(['done', 'product_exists'])
     expect(await levels(db, first.id)).toEqual({ main: [codeOf(one) === 'done' ? 3 : 9, 0] })
   })
@@ -90,31 +103,43 @@ describe('receiving stock', () => {
   })
 
   it('races reserving without losing a unit or meeting a deadlock', async () => {
-    const count = async () => (await db.query<{ deadlocks: number }>(sql`select deadlocks from pg_stat_database where datname = current_database()`))[0]?.deadlocks
+    const count = async () =>
+      (await db.query<{ deadlocks: number }>(sql`select deadlocks from pg_stat_database where datname = current_database()`))[0]?.deadlocks
     const before = await count()
     // Ids and locations that sort differently in JavaScript and in most collations.
-    const ids = [product({ a: 50, B: 50 }, { id: 'race-a' }), product({ a: 50, B: 50 }, { id: 'race-B' }), product({ a: 50, B: 50 }, { id: 'race' })]
+    const ids = [
+      product({ a: 50, B: 50 }, { id: 'race-a' }),
+      product({ a: 50, B: 50 }, { id: 'race-B' }),
+      product({ a: 50, B: 50 }, { id: 'race' }),
+    ]
     await createProducts(db, ids)
     const wanted = Object.fromEntries(ids.map(({ id }) => [id, 1]))
     for (let round = 0; round < 20; round++) {
       const receipts = ids.flatMap(({ id }) => [receipt(id, 1, 'a'), receipt(id, 1, 'B')])
       await Promise.all([reserveStock(db, [order(wanted)]), receiveStock(other, receipts), receiveStock(db, [receipt('race', 1, 'a')])])
     }
-    for (const { id } of ids) expect(Object.values(await levels(db, id)).reduce((sum, [onHand]) => sum + onHand, 0)).toBe(140 + (id === 'race' ? 20 : 0))
+    for (const { id } of ids)
+      expect(Object.values(await levels(db, id)).reduce((sum, [onHand]) => sum + onHand, 0)).toBe(140 + (id === 'race' ? 20 : 0))
     expect(await count()).toBe(before)
   }, 20_000)
 })
 
 describe('adjusting stock', () => {
-  const count = (productId: string, onHand: number, expectedOnHand: number) => ({ productId, locationId: 'main', onHand, expectedOnHand, reason: 'counted' })
+  const count = (productId: string, onHand: number, expectedOnHand: number) => ({
+    productId,
+    locationId: 'main',
+    onHand,
+    expectedOnHand,
+    reason: 'counted',
+  })
 
   it('sets what was counted and tells the difference', async () => {
     const id = await stocked(db, { main: 10 })
     const answer = await adjustStock(db, count(id, 7, 10))
     expect(answer.kind === 'done' && answer.value.stock).toEqual([{ location_id: 'main', on_hand: 7, reserved: 0 }])
-    expect(await db.query(sql`select kind, on_hand_delta, reason from movements where product_id = ${id} order by id desc limit 1`)).toEqual([
-      { kind: 'adjusted', on_hand_delta: -3, reason: 'counted' },
-    ])
+    expect(
+      await db.query(sql`select kind, on_hand_delta, reason from movements where product_id = ${id} order by id desc limit 1`),
+    ).toEqual([{ kind: 'adjusted', on_hand_delta: -3, reason: 'counted' }])
   })
 
   it('is refused when the stock has changed since the count, and changes nothing', async () => {
@@ -153,7 +178,11 @@ describe('looking at products', () => {
   })
 
   it('comes in pages by id, all or only those that are nearly gone', async () => {
-    await createProducts(db, [product({ main: 5 }, { id: 'zz1' }), product({ main: 1, north: 1 }, { id: 'zz2' }), product({}, { id: 'zz3' })])
+    await createProducts(db, [
+      product({ main: 5 }, { id: 'zz1' }),
+      product({ main: 1, north: 1 }, { id: 'zz2' }),
+      product({}, { id: 'zz3' }),
+    ])
     const ids = async (over: Partial<Parameters<typeof listProducts>[1]>) =>
       (await listProducts(db, { after: 'zz', limit: 10, availableAtMost: -1, ...over })).map((row) => row.id)
     expect(await ids({})).toEqual(['zz1', 'zz2', 'zz3'])

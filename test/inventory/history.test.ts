@@ -37,11 +37,36 @@ const order = fc.integer({ min: 0, max: ORDERS - 1 })
 const product = fc.integer({ min: 0, max: 1 })
 const location = fc.constantFrom(...LOCATIONS)
 const stepArb: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('reserve' as const), order, quantities: fc.tuple(fc.integer({ min: 0, max: 4 }), fc.integer({ min: 1, max: 4 })) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('reserve' as const),
+      order,
+      quantities: fc.tuple(fc.integer({ min: 0, max: 4 }), fc.integer({ min: 1, max: 4 })),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('release' as const), order }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('commit' as const), order, locations: fc.subarray(LOCATIONS, { minLength: 1 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('receive' as const), product, location, quantity: fc.integer({ min: 1, max: 5 }), receipt: fc.integer({ min: 0, max: 3 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('adjust' as const), product, location, by: fc.integer({ min: -4, max: 3 }), stale: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('receive' as const),
+      product,
+      location,
+      quantity: fc.integer({ min: 1, max: 5 }),
+      receipt: fc.integer({ min: 0, max: 3 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('adjust' as const),
+      product,
+      location,
+      by: fc.integer({ min: -4, max: 3 }),
+      stale: fc.boolean(),
+    }),
+  },
 )
 
 /** One run: its products, orders and receipts have ids of their own. */
@@ -64,7 +89,10 @@ class Model {
     map.set(key, (map.get(key) ?? 0) + units)
   }
   free(product: string) {
-    return [...this.onHand].reduce((sum, [key, units]) => sum + (key.startsWith(`${product} `) ? units - (this.reserved.get(key) ?? 0) : 0), 0)
+    return [...this.onHand].reduce(
+      (sum, [key, units]) => sum + (key.startsWith(`${product} `) ? units - (this.reserved.get(key) ?? 0) : 0),
+      0,
+    )
   }
   parts(value: Reservation) {
     return value.items.flatMap((item) => item.allocations.map((part) => ({ ...part, key: `${item.product_id} ${part.location_id}` })))
@@ -88,7 +116,11 @@ async function follow(step: Step, w: World, model: Model): Promise<void> {
       const command = wantedOf(step, w)
       const [answer] = await reserveStock(db, [command])
       if (known) {
-        expect(answer).toEqual(known.state === 'held' || known.state === 'committed' ? { kind: 'done', value: known.value } : { kind: 'refused', code: known.state === 'released' ? 'order_released' : 'out_of_stock', message: expect.any(String) })
+        expect(answer).toEqual(
+          known.state === 'held' || known.state === 'committed'
+            ? { kind: 'done', value: known.value }
+            : { kind: 'refused', code: known.state === 'released' ? 'order_released' : 'out_of_stock', message: expect.any(String) },
+        )
         return
       }
       const enough = command.items.every((item) => model.free(item.productId) >= item.quantity)
@@ -113,7 +145,9 @@ async function follow(step: Step, w: World, model: Model): Promise<void> {
       const ok = known?.state === 'held' || known?.state === 'committed'
       expect(answer).toBe(ok ? 'done' : 'nothing_reserved')
       if (!ok || !known) return
-      const leaving = model.parts(known.value as Reservation).filter((part) => step.locations.includes(part.location_id) && !known.gone.has(part.location_id))
+      const leaving = model
+        .parts(known.value as Reservation)
+        .filter((part) => step.locations.includes(part.location_id) && !known.gone.has(part.location_id))
       for (const part of leaving) for (const map of [model.onHand, model.reserved]) model.add(map, part.key, -part.quantity)
       for (const part of leaving) known.gone.add(part.location_id)
       return
@@ -130,8 +164,21 @@ async function follow(step: Step, w: World, model: Model): Promise<void> {
       const key = `${productId} ${step.location}`
       const now = model.onHand.get(key)
       const onHand = Math.max(0, (now ?? 0) + step.by)
-      const answer = await adjustStock(db, { productId, locationId: step.location, onHand, expectedOnHand: (now ?? 0) + (step.stale ? 1 : 0), reason: 'counted' })
-      const expected = now === undefined ? 'unknown_location' : step.stale ? 'stock_changed' : onHand < (model.reserved.get(key) ?? 0) ? 'below_reserved' : 'done'
+      const answer = await adjustStock(db, {
+        productId,
+        locationId: step.location,
+        onHand,
+        expectedOnHand: (now ?? 0) + (step.stale ? 1 : 0),
+        reason: 'counted',
+      })
+      const expected =
+        now === undefined
+          ? 'unknown_location'
+          : step.stale
+            ? 'stock_changed'
+            : onHand < (model.reserved.get(key) ?? 0)
+              ? 'below_reserved'
+              : 'done'
       expect(codeOf(answer)).toBe(expected)
       if (expected === 'done') model.onHand.set(key, onHand)
       return
@@ -147,7 +194,8 @@ describe('a random history of stock', () => {
       fc.asyncProperty(fc.array(stepArb, { maxLength: 25 }), async (steps) => {
         const w = await world()
         const model = new Model()
-        for (const [i, shelf] of [{ east: 4, west: 2 }, { east: 3 }].entries()) for (const [place, units] of Object.entries(shelf)) model.add(model.onHand, `${w.products[i]} ${place}`, units)
+        for (const [i, shelf] of [{ east: 4, west: 2 }, { east: 3 }].entries())
+          for (const [place, units] of Object.entries(shelf)) model.add(model.onHand, `${w.products[i]} ${place}`, units)
         for (const step of steps) await follow(step, w, model)
         for (const productId of w.products) {
           for (const [place, pair] of Object.entries(await levels(db, productId))) {
@@ -172,7 +220,15 @@ describe('a random history of stock', () => {
           if (step.kind === 'release') await releaseStock(on, [orderId])
           if (step.kind === 'commit') await commitStock(on, [{ orderId, locationIds: step.locations }])
           if (step.kind === 'receive') {
-            await receiveStock(on, [{ receiptId: w.receipts[step.receipt] as string, productId: w.products[step.product] as string, locationId: step.location, quantity: step.quantity, reason: '' }])
+            await receiveStock(on, [
+              {
+                receiptId: w.receipts[step.receipt] as string,
+                productId: w.products[step.product] as string,
+                locationId: step.location,
+                quantity: step.quantity,
+                reason: '',
+              },
+            ])
           }
         })
         await Promise.all(answers)

@@ -68,13 +68,19 @@ describe('releasing stock', () => {
       const wanted = order({ [productId]: 2 })
       const calls = [() => reserveStock(db, [wanted]), () => releaseStock(other, [wanted.orderId])]
       const answers = await Promise.all((round % 2 ? calls : calls.reverse()).map((call) => call()))
-      expect(answers.flat().map(codeOf).every((code) => code === 'done' || code === 'order_released')).toBe(true)
+      expect(
+        answers
+          .flat()
+          .map(codeOf)
+          .every((code) => code === 'done' || code === 'order_released'),
+      ).toBe(true)
       expect(await levels(db, productId)).toEqual({ main: [5, 0] })
     }
   })
 
   it('of held and of unseen orders in one batch never deadlocks with the reserve of the unseen ones', async () => {
-    const count = async () => (await db.query<{ deadlocks: number }>(sql`select deadlocks from pg_stat_database where datname = current_database()`))[0]?.deadlocks
+    const count = async () =>
+      (await db.query<{ deadlocks: number }>(sql`select deadlocks from pg_stat_database where datname = current_database()`))[0]?.deadlocks
     const before = await count()
     const productId = await stocked(db, { main: 1000 })
     for (let round = 0; round < 40; round++) {
@@ -82,7 +88,13 @@ describe('releasing stock', () => {
       const held = Array.from({ length: (round % 2) * 2 }, () => order({ [productId]: 1 }))
       const late = Array.from({ length: 12 }, () => order({ [productId]: 1 }))
       if (held.length > 0) await reserveStock(db, held)
-      await Promise.all([releaseStock(db, [...held, ...late].map((command) => command.orderId)), reserveStock(other, [...late].reverse())])
+      await Promise.all([
+        releaseStock(
+          db,
+          [...held, ...late].map((command) => command.orderId),
+        ),
+        reserveStock(other, [...late].reverse()),
+      ])
     }
     expect(await levels(db, productId)).toEqual({ main: [1000, 0] })
     expect(await count()).toBe(before)
@@ -118,7 +130,14 @@ describe('committing stock', () => {
 
   it('at both locations in one batch takes out both', async () => {
     const { productId, orderId } = await holding({ main: 2, north: 2 }, 4)
-    expect((await commitStock(db, [{ orderId, locationIds: ['main'] }, { orderId, locationIds: ['north'] }])).map(codeOf)).toEqual(['done', 'done'])
+    expect(
+      (
+        await commitStock(db, [
+          { orderId, locationIds: ['main'] },
+          { orderId, locationIds: ['north'] },
+        ])
+      ).map(codeOf),
+    ).toEqual(['done', 'done'])
     expect(await levels(db, productId)).toEqual({ main: [0, 0], north: [0, 0] })
   })
 
@@ -141,16 +160,25 @@ describe('committing stock', () => {
   it('of an order that holds nothing is refused', async () => {
     const { orderId } = await holding({ main: 2 }, 1)
     await releaseStock(db, [orderId])
-    const answers = await commitStock(db, [{ orderId, locationIds: ['main'] }, { orderId: randomUUID(), locationIds: ['main'] }])
+    const answers = await commitStock(db, [
+      { orderId, locationIds: ['main'] },
+      { orderId: randomUUID(), locationIds: ['main'] },
+    ])
     expect(answers.map(codeOf)).toEqual(['nothing_reserved', 'nothing_reserved'])
   })
 
   it('that races a release lets exactly one of them win', async () => {
     for (let round = 0; round < 30; round++) {
       const { productId, orderId } = await holding({ main: 5 }, 2)
-      const [committed, released] = await Promise.all([commitStock(db, [{ orderId, locationIds: ['main'] }]), releaseStock(other, [orderId])])
+      const [committed, released] = await Promise.all([
+        commitStock(db, [{ orderId, locationIds: ['main'] }]),
+        releaseStock(other, [orderId]),
+      ])
       const codes = [codeOf(committed[0]), codeOf(released[0])]
-      expect([['done', 'stock_committed'], ['nothing_reserved', 'done']]).toContainEqual(codes)
+      expect([
+        ['done', 'stock_committed'],
+        ['nothing_reserved', 'done'],
+      ]).toContainEqual(codes)
       expect(await levels(db, productId)).toEqual({ main: codes[0] === 'done' ? [3, 0] : [5, 0] })
     }
   })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { reserveStock } from '../../src/inventory/store.ts'
 import { receiveStock } from '../../src/inventory/catalogue-store.ts'
+import { reserveStock } from '../../src/inventory/store.ts'
 import { type Database, openDatabase, sql } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { codeOf, drift, levels, order, stocked } from './warehouse.ts'
@@ -30,7 +30,16 @@ describe('reserving stock', () => {
         currency: 'EUR',
         items: [
           { product_id: a, quantity: 2, unit_price_minor: 500, weight_grams: 100, allocations: [{ location_id: 'main', quantity: 2 }] },
-          { product_id: b, quantity: 3, unit_price_minor: 1234, weight_grams: 7, allocations: [{ location_id: 'main', quantity: 1 }, { location_id: 'north', quantity: 2 }] },
+          {
+            product_id: b,
+            quantity: 3,
+            unit_price_minor: 1234,
+            weight_grams: 7,
+            allocations: [
+              { location_id: 'main', quantity: 1 },
+              { location_id: 'north', quantity: 2 },
+            ],
+          },
         ],
       },
     })
@@ -45,13 +54,27 @@ describe('reserving stock', () => {
 
   it('answers each order of a batch by itself, in the order asked', async () => {
     const [a, gone] = [await stocked(db, { main: 2 }), await stocked(db, { main: 2 }, { status: 'discontinued' })]
-    const answers = await reserveStock(db, [order({ [a]: 1 }), order({ nothing: 1 }), order({ [a]: 5 }), order({ [gone]: 1 }), order({ [a]: 1 }), order({ [a]: 1 })])
+    const answers = await reserveStock(db, [
+      order({ [a]: 1 }),
+      order({ nothing: 1 }),
+      order({ [a]: 5 }),
+      order({ [gone]: 1 }),
+      order({ [a]: 1 }),
+      order({ [a]: 1 }),
+    ])
     expect(answers.map(codeOf)).toEqual(['done', 'unknown_product', 'out_of_stock', 'product_discontinued', 'done', 'out_of_stock'])
   })
 
   it('lets an order that asks twice for one product disturb nobody', async () => {
     const a = await stocked(db, { main: 5 })
-    const twice = { orderId: randomUUID(), currency: '', items: [{ productId: a, quantity: 3 }, { productId: a, quantity: 3 }] }
+    const twice = {
+      orderId: randomUUID(),
+      currency: '',
+      items: [
+        { productId: a, quantity: 3 },
+        { productId: a, quantity: 3 },
+      ],
+    }
     expect((await reserveStock(db, [order({ [a]: 1 }), twice, order({ [a]: 1 })])).map(codeOf)).toEqual(['done', 'out_of_stock', 'done'])
   })
 
@@ -123,7 +146,10 @@ describe('reserving stock', () => {
     const before = await deadlocks()
     const [a, b] = [await stocked(db, { main: 1000, north: 5 }), await stocked(db, { main: 1000, south: 5 })]
     for (let round = 0; round < 40; round++) {
-      const answers = await Promise.all([reserveStock(db, [order({ [a]: 1, [b]: 1 })]), reserveStock(other, [order({ [b]: 1 }), order({ [a]: 1 })])])
+      const answers = await Promise.all([
+        reserveStock(db, [order({ [a]: 1, [b]: 1 })]),
+        reserveStock(other, [order({ [b]: 1 }), order({ [a]: 1 })]),
+      ])
       expect(answers.flat().map(codeOf)).toEqual(['done', 'done', 'done'])
     }
     expect(await deadlocks()).toBe(before)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createProducts, type NewProduct } from '../../src/inventory/catalogue-store.ts'
-import { type ReserveCommand } from '../../src/inventory/store.ts'
+import type { ReserveCommand } from '../../src/inventory/store.ts'
 import type { Answer } from '../../src/platform/outcome.ts'
 import { type Database, sql } from '../../src/platform/postgres.ts'
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { PlaceOrderCommand } from '../../src/gen/comanda/v1/orders.ts'
 import { acceptOrders, productCheck } from '../../src/orders/accept.ts'
-import { type Database, openDatabase, sql } from '../../src/platform/postgres.ts'
 import { newId } from '../../src/platform/ids.ts'
+import { type Database, openDatabase, sql } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aCommand, fingerprintOf } from './examples.ts'
 
@@ -24,9 +24,16 @@ const accept = (on: Database, commands: PlaceOrderCommand[], products = all) => 
 
 /** One word per answer: "new <id>", "known <id>" or the refusal's code. */
 async function words(answers: ReturnType<typeof accept>) {
-  return (await answers).map((answer) => (answer.kind === 'done' ? `${answer.value.isNew ? 'new' : 'known'} ${answer.value.order.id}` : answer.kind === 'refused' ? answer.code : 'unknown'))
+  return (await answers).map((answer) =>
+    answer.kind === 'done'
+      ? `${answer.value.isNew ? 'new' : 'known'} ${answer.value.order.id}`
+      : answer.kind === 'refused'
+        ? answer.code
+        : 'unknown',
+  )
 }
-const count = async (ids: string[]) => (await db.query<{ n: number }>(sql`select count(*) as n from orders where id = any(${ids}::uuid[])`))[0]?.n
+const count = async (ids: string[]) =>
+  (await db.query<{ n: number }>(sql`select count(*) as n from orders where id = any(${ids}::uuid[])`))[0]?.n
 const ofNothing = [{ productId: 'nothing', quantity: 1, discountBasisPoints: 0 }]
 
 describe('accepting orders', () => {
@@ -118,6 +125,9 @@ describe('the check of products', () => {
     expect(await check.unknownIn([bad, orderOf('a1')])).toEqual(new Map([[bad.orderId, 'nothing']]))
     expect(await check.unknownIn([orderOf('a1')])).toEqual(new Map())
     await check.unknownIn([orderOf('a1', 'nothing', 'b2')])
-    expect(asked).toEqual([['a1', 'nothing'], ['nothing', 'b2']])
+    expect(asked).toEqual([
+      ['a1', 'nothing'],
+      ['nothing', 'b2'],
+    ])
   })
 })

@@ -69,7 +69,8 @@ describe('running an order', () => {
     const order = await accepted(db)
     let down = true
     const query = async <Row>(statement: Statement): Promise<Row[]> => {
-      if (down && statement.text.includes('insert into order_events')) throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+      if (down && statement.text.includes('insert into order_events'))
+        throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
       return db.query<Row>(statement)
     }
     expect(await coordinatorOn({ ...db, query }, scriptedServices()).run(order)).toMatchObject({ status: 'pending' })
@@ -139,7 +140,9 @@ describe('stopping', () => {
     void coordinator.run(order)
     await asked.made
     let stopped = false
-    const stopping = coordinator.stop(5_000).then(() => { stopped = true })
+    const stopping = coordinator.stop(5_000).then(() => {
+      stopped = true
+    })
     await stored(db, order.id)
     expect(stopped).toBe(false)
     open()

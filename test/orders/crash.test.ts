@@ -4,7 +4,7 @@ import type { Services } from '../../src/orders/place-order.ts'
 import { done, type Outcome, refused } from '../../src/platform/outcome.ts'
 import { type Database, openDatabase } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
-import { hanging, scriptedServices, type StepName } from './examples.ts'
+import { hanging, type StepName, scriptedServices } from './examples.ts'
 import { accepted, coordinatorOn, dyingAtSave, gate, history, leasesRunOut, stored } from './running.ts'
 
 /** A process dies or sleeps in the middle of an order; another takes the order over when the lease has run out. */
@@ -40,15 +40,18 @@ async function dieIn(step: StepName, script: Partial<Services> = {}) {
 }
 
 describe('a process that dies', () => {
-  it.each(['reserveStock', 'authorisePayment', 'createShipments'] as const)('in %s: another repeats the steps from the start with the same order', async (step) => {
-    const { order } = await dieIn(step)
-    const second = scriptedServices()
-    coordinatorOn(other, second)
-    await ended(order.id)
-    expect(await stored(db, order.id)).toMatchObject({ status: 'confirmed', epoch: 2, total_minor: 1000 })
-    expect(second.steps(order.id)).toEqual(['reserveStock', 'authorisePayment', 'createShipments'])
-    expect(await history(db, order.id)).toEqual(['order.accepted', 'order.confirmed'])
-  })
+  it.each(['reserveStock', 'authorisePayment', 'createShipments'] as const)(
+    'in %s: another repeats the steps from the start with the same order',
+    async (step) => {
+      const { order } = await dieIn(step)
+      const second = scriptedServices()
+      coordinatorOn(other, second)
+      await ended(order.id)
+      expect(await stored(db, order.id)).toMatchObject({ status: 'confirmed', epoch: 2, total_minor: 1000 })
+      expect(second.steps(order.id)).toEqual(['reserveStock', 'authorisePayment', 'createShipments'])
+      expect(await history(db, order.id)).toEqual(['order.accepted', 'order.confirmed'])
+    },
+  )
 
   it.each([
     ['voidPayment', ['voidPayment', 'releaseStock']],
@@ -58,7 +61,11 @@ describe('a process that dies', () => {
     const second = scriptedServices()
     coordinatorOn(other, second)
     await ended(order.id)
-    expect(await stored(db, order.id)).toMatchObject({ status: 'rejected', rejection_code: 'carrier_refused', payment: { status: 'voided' } })
+    expect(await stored(db, order.id)).toMatchObject({
+      status: 'rejected',
+      rejection_code: 'carrier_refused',
+      payment: { status: 'voided' },
+    })
     expect(second.steps(order.id)).toEqual(steps)
     expect(await history(db, order.id)).toEqual(['order.accepted', 'order.rejected', 'order.undone'])
   })
@@ -77,7 +84,11 @@ describe('a process that dies', () => {
     const second = scriptedServices()
     coordinatorOn(other, second)
     await ended(order.id)
-    expect(await stored(db, order.id)).toMatchObject({ status: 'dispatched', payment: { status: 'captured' }, shipments: [{ stock_committed: true }] })
+    expect(await stored(db, order.id)).toMatchObject({
+      status: 'dispatched',
+      payment: { status: 'captured' },
+      shipments: [{ stock_committed: true }],
+    })
     expect(second.steps(order.id)).toEqual(['commitStock', 'capturePayment'])
   })
 

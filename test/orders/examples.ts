@@ -119,7 +119,9 @@ export const calm: Surroundings = { now: () => NOON, random: () => 0 }
 /** A call that is never answered, and whether it was made. */
 export function hanging<T>(): { call: () => Promise<T>; made: Promise<void> } {
   let tell = () => {}
-  const made = new Promise<void>((resolve) => { tell = resolve })
+  const made = new Promise<void>((resolve) => {
+    tell = resolve
+  })
   const call = () => {
     tell()
     return new Promise<T>(() => {})

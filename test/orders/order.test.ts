@@ -34,8 +34,8 @@ describe('the life of an order', () => {
   })
 
   it('never goes back', () => {
-    const after = (status: OrderStatus): OrderStatus[] => nextStatuses[status].flatMap((next) => [next, ...after(next)])
-    for (const status of statuses) expect(after(status)).not.toContain(status)
+    const following = (status: OrderStatus): OrderStatus[] => nextStatuses[status].flatMap((next) => [next, ...following(next)])
+    for (const status of statuses) expect(following(status)).not.toContain(status)
   })
 
   it.each(statuses.filter((status) => status !== 'pending'))('refuses to confirm or reject an order that is %s', (status) => {
@@ -80,11 +80,23 @@ describe('the price of an item', () => {
 })
 
 describe('pricing an order', () => {
-  const item = (product_id: string, quantity: number, discount_basis_points = 0) => ({ product_id, quantity, discount_basis_points, unit_price_minor: 0, amount_minor: 0 })
+  const item = (product_id: string, quantity: number, discount_basis_points = 0) => ({
+    product_id,
+    quantity,
+    discount_basis_points,
+    unit_price_minor: 0,
+    amount_minor: 0,
+  })
 
   it('is the sum of its items after discount, plus freight', () => {
     const order = anOrder({ items: [item('a1', 3, 1500), item('b2', 1)], freight_minor: 490 })
-    const result = priced(order, { currency: 'EUR', unitPrices: new Map([['a1', 333], ['b2', 1000]]) })
+    const result = priced(order, {
+      currency: 'EUR',
+      unitPrices: new Map([
+        ['a1', 333],
+        ['b2', 1000],
+      ]),
+    })
     expect(result.items.map((line) => line.amount_minor)).toEqual([849, 1000])
     expect([result.total_minor, result.currency]).toEqual([849 + 1000 + 490, 'EUR'])
   })
@@ -99,7 +111,9 @@ describe('pricing an order', () => {
     const order = anOrder({ items: [item('a1', 1)] })
     expect(() => priced(order, { currency: 'EUR', unitPrices: new Map() })).toThrow(/no price for a1/)
     expect(() => priced(order, { currency: 'EUR', unitPrices: new Map([['a1', Number.MAX_SAFE_INTEGER]]) })).not.toThrow()
-    expect(() => priced({ ...order, freight_minor: 1 }, { currency: 'EUR', unitPrices: new Map([['a1', Number.MAX_SAFE_INTEGER]]) })).toThrow(/2\^53/)
+    expect(() =>
+      priced({ ...order, freight_minor: 1 }, { currency: 'EUR', unitPrices: new Map([['a1', Number.MAX_SAFE_INTEGER]]) }),
+    ).toThrow(/2\^53/)
   })
 })
 
@@ -115,13 +129,22 @@ describe('rejecting', () => {
   it('is final at once when there is nothing to undo, and else has the undos to do', () => {
     const why = { code: 'x', message: 'y' }
     expect(reject(anOrder(), { by: 'inventory', ...why })).toMatchObject({ dueInMs: null, order: { status: 'rejected', work: null } })
-    expect(reject(anOrder(), { by: 'shipping', ...why })).toMatchObject({ dueInMs: 0, order: { status: 'rejected', work: 'undo', rejection_code: 'x' } })
+    expect(reject(anOrder(), { by: 'shipping', ...why })).toMatchObject({
+      dueInMs: 0,
+      order: { status: 'rejected', work: 'undo', rejection_code: 'x' },
+    })
   })
 
   it('by payment shows a declined payment; voided money is shown only where there was a price', () => {
-    expect(reject(anOrder({ total_minor: 70 }), { by: 'payment', code: 'x', message: '' }).order.payment).toEqual({ status: 'declined', amount_minor: 70 })
+    expect(reject(anOrder({ total_minor: 70 }), { by: 'payment', code: 'x', message: '' }).order.payment).toEqual({
+      status: 'declined',
+      amount_minor: 70,
+    })
     expect(undone(anOrder({ status: 'cancelled', work: 'undo' })).order.payment).toBeNull()
-    expect(undone(anOrder({ status: 'rejected', rejected_by: 'shipping', total_minor: 70 })).order).toMatchObject({ payment: { status: 'voided', amount_minor: 70 }, work: null })
+    expect(undone(anOrder({ status: 'rejected', rejected_by: 'shipping', total_minor: 70 })).order).toMatchObject({
+      payment: { status: 'voided', amount_minor: 70 },
+      work: null,
+    })
   })
 })
 
@@ -130,7 +153,11 @@ describe('parking', () => {
 
   it('counts the tries, keeps the time of the first, and tells of it once', () => {
     const first = park(anOrder(), waiting('down'))
-    expect(first).toMatchObject({ dueInMs: 300, order: { attempts: 1, waiting_service: 'payment', waiting_since: NOON, status: 'pending' }, event: { type: 'order.parked' } })
+    expect(first).toMatchObject({
+      dueInMs: 300,
+      order: { attempts: 1, waiting_service: 'payment', waiting_since: NOON, status: 'pending' },
+      event: { type: 'order.parked' },
+    })
     const second = park(first.order, waiting('still down', new Date(NOON.getTime() + 5000)))
     expect(second).toMatchObject({ order: { attempts: 2, waiting_since: NOON, waiting_reason: 'still down' }, event: null })
   })
@@ -158,12 +185,18 @@ describe('parking', () => {
 
 describe('cancelling', () => {
   it('has its undos to do, and its shipments called off', () => {
-    expect(cancel(confirmedOrder({ work: 'cancel' }))).toMatchObject({ dueInMs: 0, order: { status: 'cancelled', work: 'undo', shipments: [{ status: 'cancelled' }] } })
+    expect(cancel(confirmedOrder({ work: 'cancel' }))).toMatchObject({
+      dueInMs: 0,
+      order: { status: 'cancelled', work: 'undo', shipments: [{ status: 'cancelled' }] },
+    })
   })
 
   it('that is refused lets the order go on as it was', () => {
     expect(refuseCancel(anOrder({ work: 'cancel' }), 'gone')).toMatchObject({ dueInMs: 0, order: { status: 'pending', work: 'place' } })
-    expect(refuseCancel(confirmedOrder({ work: 'cancel' }), 'gone')).toMatchObject({ dueInMs: null, order: { status: 'confirmed', work: null } })
+    expect(refuseCancel(confirmedOrder({ work: 'cancel' }), 'gone')).toMatchObject({
+      dueInMs: null,
+      order: { status: 'confirmed', work: null },
+    })
   })
 })
 
@@ -200,6 +233,10 @@ describe('what shipping tells', () => {
 
   it('is settled when the money is taken and the goods of what has left are out of the stock', () => {
     const order = recordShipment(two, fact(1, 'dispatched'))?.order ?? two
-    expect(settled(order).order).toMatchObject({ work: null, payment: { status: 'captured' }, shipments: [{ stock_committed: true }, { stock_committed: false }] })
+    expect(settled(order).order).toMatchObject({
+      work: null,
+      payment: { status: 'captured' },
+      shipments: [{ stock_committed: true }, { stock_committed: false }],
+    })
   })
 })

@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest'
 import type { Change } from '../../src/orders/order.ts'
 import { cancelOrder, parcelsOf, placeOrder, settleOrder, undoOrder } from '../../src/orders/place-order.ts'
 import { done, refused, unavailable, unknown } from '../../src/platform/outcome.ts'
-import { anOrder, aShipment, calm, confirmedOrder, NOON, reservedFor, type scriptedServices as Scripted, scriptedServices } from './examples.ts'
+import {
+  anOrder,
+  aShipment,
+  calm,
+  confirmedOrder,
+  NOON,
+  reservedFor,
+  type scriptedServices as Scripted,
+  scriptedServices,
+} from './examples.ts'
 
 /** Follows an order's work to its end, as the coordinator does. */
 async function follow(change: Change, services: ReturnType<typeof Scripted>): Promise<Change> {
@@ -16,7 +25,14 @@ describe('placing an order', () => {
     expect(services.steps()).toEqual(['reserveStock', 'authorisePayment', 'createShipments'])
     expect(change).toMatchObject({
       dueInMs: null,
-      order: { status: 'confirmed', work: null, total_minor: 1000, currency: 'EUR', payment: { status: 'authorised', amount_minor: 1000 }, shipments: [{ location_id: 'main' }] },
+      order: {
+        status: 'confirmed',
+        work: null,
+        total_minor: 1000,
+        currency: 'EUR',
+        payment: { status: 'authorised', amount_minor: 1000 },
+        shipments: [{ location_id: 'main' }],
+      },
       event: { type: 'order.confirmed', data: { total_minor: 1000 } },
     })
   })
@@ -32,7 +48,10 @@ describe('placing an order', () => {
   it('is rejected with nothing to undo when it is out of stock', async () => {
     const services = scriptedServices({ reserveStock: async () => refused('out_of_stock', 'none left') })
     const change = await follow(await placeOrder(anOrder(), services, calm), services)
-    expect(change).toMatchObject({ dueInMs: null, order: { status: 'rejected', work: null, rejected_by: 'inventory', rejection_code: 'out_of_stock', payment: null } })
+    expect(change).toMatchObject({
+      dueInMs: null,
+      order: { status: 'rejected', work: null, rejected_by: 'inventory', rejection_code: 'out_of_stock', payment: null },
+    })
     expect(services.steps()).toEqual(['reserveStock'])
   })
 
@@ -40,7 +59,12 @@ describe('placing an order', () => {
     const services = scriptedServices({ authorisePayment: async () => refused('payment_declined', 'no') })
     const change = await follow(await placeOrder(anOrder(), services, calm), services)
     expect(services.steps()).toEqual(['reserveStock', 'authorisePayment', 'releaseStock'])
-    expect(change.order).toMatchObject({ status: 'rejected', rejection_code: 'payment_declined', work: null, payment: { status: 'declined' } })
+    expect(change.order).toMatchObject({
+      status: 'rejected',
+      rejection_code: 'payment_declined',
+      work: null,
+      payment: { status: 'declined' },
+    })
   })
 
   it('lets the money go and then releases the stock when the carrier refuses', async () => {
@@ -75,7 +99,14 @@ describe('placing an order', () => {
       const change = await placeOrder(anOrder(), services, calm)
       expect(change).toMatchObject({
         dueInMs: 200,
-        order: { status: 'pending', work: 'place', waiting_service: service, waiting_reason: outcome.message, waiting_since: NOON, attempts: 1 },
+        order: {
+          status: 'pending',
+          work: 'place',
+          waiting_service: service,
+          waiting_reason: outcome.message,
+          waiting_since: NOON,
+          attempts: 1,
+        },
       })
       expect(services.steps().at(-1)).toBe(step)
     }
@@ -85,12 +116,28 @@ describe('placing an order', () => {
     const order = anOrder()
     const stock = reservedFor(order)
     stock.items = [
-      { productId: 'a1', quantity: 3, unitPriceMinor: 1, weightGrams: 100, allocations: [{ locationId: 'north', quantity: 1 }, { locationId: 'main', quantity: 2 }] },
+      {
+        productId: 'a1',
+        quantity: 3,
+        unitPriceMinor: 1,
+        weightGrams: 100,
+        allocations: [
+          { locationId: 'north', quantity: 1 },
+          { locationId: 'main', quantity: 2 },
+        ],
+      },
       { productId: 'b2', quantity: 1, unitPriceMinor: 1, weightGrams: 7, allocations: [{ locationId: 'north', quantity: 1 }] },
     ]
     expect(parcelsOf(stock)).toEqual([
       { locationId: 'main', weightGrams: 200, items: [{ productId: 'a1', quantity: 2 }] },
-      { locationId: 'north', weightGrams: 107, items: [{ productId: 'a1', quantity: 1 }, { productId: 'b2', quantity: 1 }] },
+      {
+        locationId: 'north',
+        weightGrams: 107,
+        items: [
+          { productId: 'a1', quantity: 1 },
+          { productId: 'b2', quantity: 1 },
+        ],
+      },
     ])
   })
 })
@@ -107,25 +154,37 @@ describe('cancelling an order', () => {
 
   it('is refused when a shipment has left, and undoes nothing', async () => {
     const services = scriptedServices({ cancelShipments: async () => refused('already_dispatched', 'gone') })
-    expect(await cancelOrder(confirmedOrder({ work: 'cancel' }), services, calm)).toMatchObject({ dueInMs: null, order: { status: 'confirmed', work: null }, event: { type: 'order.cancel_refused' } })
+    expect(await cancelOrder(confirmedOrder({ work: 'cancel' }), services, calm)).toMatchObject({
+      dueInMs: null,
+      order: { status: 'confirmed', work: null },
+      event: { type: 'order.cancel_refused' },
+    })
     expect(services.steps()).toEqual(['cancelShipments'])
   })
 
   it.each([unavailable('down'), unknown('timed out')])('waits for shipping while that does not say: %o', async (outcome) => {
     const services = scriptedServices({ cancelShipments: async () => outcome })
-    expect(await cancelOrder(confirmedOrder({ work: 'cancel' }), services, calm)).toMatchObject({ order: { status: 'confirmed', work: 'cancel', waiting_service: 'shipping' } })
+    expect(await cancelOrder(confirmedOrder({ work: 'cancel' }), services, calm)).toMatchObject({
+      order: { status: 'confirmed', work: 'cancel', waiting_service: 'shipping' },
+    })
   })
 })
 
 describe('undoing', () => {
   const rejected = () => anOrder({ status: 'rejected', rejected_by: 'shipping', work: 'undo' })
 
-  it.each([unavailable('down'), unknown('timed out'), refused('payment_not_authorised', 'odd')])('stays to be done until it is done: %o', async (outcome) => {
-    const services = scriptedServices({ voidPayment: async () => outcome })
-    const change = await undoOrder(rejected(), services, calm)
-    expect(change).toMatchObject({ dueInMs: 200, order: { status: 'rejected', work: 'undo', waiting_service: 'payment', waiting_reason: outcome.message } })
-    expect(services.steps()).toEqual(['voidPayment'])
-  })
+  it.each([unavailable('down'), unknown('timed out'), refused('payment_not_authorised', 'odd')])(
+    'stays to be done until it is done: %o',
+    async (outcome) => {
+      const services = scriptedServices({ voidPayment: async () => outcome })
+      const change = await undoOrder(rejected(), services, calm)
+      expect(change).toMatchObject({
+        dueInMs: 200,
+        order: { status: 'rejected', work: 'undo', waiting_service: 'payment', waiting_reason: outcome.message },
+      })
+      expect(services.steps()).toEqual(['voidPayment'])
+    },
+  )
 })
 
 describe('settling', () => {
@@ -138,7 +197,10 @@ describe('settling', () => {
   it('commits the stock of what has left and takes the money', async () => {
     const services = scriptedServices()
     const change = await settleOrder(dispatched(), services, calm)
-    expect(services.calls.map(({ step, detail }) => [step, detail])).toEqual([['commitStock', ['main']], ['capturePayment', undefined]])
+    expect(services.calls.map(({ step, detail }) => [step, detail])).toEqual([
+      ['commitStock', ['main']],
+      ['capturePayment', undefined],
+    ])
     expect(change.order).toMatchObject({ work: null, payment: { status: 'captured' } })
   })
 
@@ -155,7 +217,12 @@ describe('settling', () => {
     const change = await settleOrder(dispatched({ payment_method: 'cash_on_delivery' }), services, calm)
     expect(services.steps()).toEqual(['commitStock'])
     expect(change.order.payment?.status).toBe('authorised')
-    const delivered = { ...change.order, status: 'delivered' as const, work: 'settle' as const, shipments: change.order.shipments.map((shipment) => ({ ...shipment, status: 'delivered' })) }
+    const delivered = {
+      ...change.order,
+      status: 'delivered' as const,
+      work: 'settle' as const,
+      shipments: change.order.shipments.map((shipment) => ({ ...shipment, status: 'delivered' })),
+    }
     expect((await settleOrder(delivered, services, calm)).order).toMatchObject({ payment: { status: 'captured' }, work: null })
     expect(services.steps()).toEqual(['commitStock', 'commitStock', 'capturePayment'])
   })

@@ -5,7 +5,7 @@ import type { Order } from '../../src/orders/order.ts'
 import type { Services } from '../../src/orders/place-order.ts'
 import * as store from '../../src/orders/store.ts'
 import { silentLog } from '../../src/platform/log.ts'
-import { type Database, sql, type Statement } from '../../src/platform/postgres.ts'
+import { type Database, type Statement, sql } from '../../src/platform/postgres.ts'
 import { aCommand } from './examples.ts'
 
 /** Coordinators on a real database, as several processes would run them. */
@@ -46,9 +46,12 @@ export async function history(db: Database, id: string): Promise<string[]> {
 /** The database of a process that dies around a save: before it is sent, or after it is durable but before the answer comes. */
 export function dyingAtSave(db: Database, when: 'before' | 'after'): { db: Database; died: Promise<void> } {
   let tell = () => {}
-  const died = new Promise<void>((resolve) => { tell = resolve })
+  const died = new Promise<void>((resolve) => {
+    tell = resolve
+  })
   const query = async <Row>(statement: Statement): Promise<Row[]> => {
-    if (!statement.text.includes('insert into order_events') || statement.text.includes('insert into orders')) return db.query<Row>(statement)
+    if (!statement.text.includes('insert into order_events') || statement.text.includes('insert into orders'))
+      return db.query<Row>(statement)
     if (when === 'after') await db.query(statement)
     tell()
     return new Promise<Row[]>(() => {})
@@ -59,6 +62,8 @@ export function dyingAtSave(db: Database, when: 'before' | 'after'): { db: Datab
 /** A gate that calls wait at until the test opens it. */
 export function gate(): { open(): void; passed: Promise<void> } {
   let open = () => {}
-  const passed = new Promise<void>((resolve) => { open = resolve })
+  const passed = new Promise<void>((resolve) => {
+    open = resolve
+  })
   return { open, passed }
 }

@@ -29,7 +29,10 @@ async function ordersWith(script: Partial<Services> = {}, on: Database = db) {
   const services = scriptedServices(script)
   const log = silentLog()
   const coordinator = coordinatorOn(on, services)
-  const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db: on, coordinator, products, leaseMs: LEASE_MS, log }), { address: '127.0.0.1:0', log })
+  const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db: on, coordinator, products, leaseMs: LEASE_MS, log }), {
+    address: '127.0.0.1:0',
+    log,
+  })
   const client = connectGrpc(OrdersServiceDefinition, `127.0.0.1:${server.port}`, 10_000)
   onTestFinished(async () => {
     client.close()
@@ -39,7 +42,12 @@ async function ordersWith(script: Partial<Services> = {}, on: Database = db) {
 }
 
 const inWords = (outcome: PlaceOrderOutcome) => {
-  const what = outcome.outcome?.$case === 'done' ? outcome.outcome.value.status : outcome.outcome?.$case === 'refused' ? outcome.outcome.value.code : 'nothing'
+  const what =
+    outcome.outcome?.$case === 'done'
+      ? outcome.outcome.value.status
+      : outcome.outcome?.$case === 'refused'
+        ? outcome.outcome.value.code
+        : 'nothing'
   return `${outcome.index} ${what}${outcome.ended ? ' ended' : ''}`
 }
 async function all(stream: AsyncIterable<PlaceOrdersResponse>): Promise<string[][]> {
@@ -51,9 +59,13 @@ const orderIn = (outcome: PlaceOrderOutcome | undefined) => (outcome?.outcome?.$
 
 describe('placing orders', () => {
   it('answers first for every command in turn, and then with each end', async () => {
-    const { client } = await ordersWith({ authorisePayment: async (order) => (order.user_id === 'poor' ? refused('payment_declined', 'no') : done({})) })
+    const { client } = await ordersWith({
+      authorisePayment: async (order) => (order.user_id === 'poor' ? refused('payment_declined', 'no') : done({})),
+    })
     const nothing = [{ productId: 'nothing', quantity: 1, discountBasisPoints: 0 }]
-    const messages = await all(client.placeOrders({ commands: [aCommand(), aCommand({ items: nothing }), aCommand({ userId: 'poor' }), aCommand()] }))
+    const messages = await all(
+      client.placeOrders({ commands: [aCommand(), aCommand({ items: nothing }), aCommand({ userId: 'poor' }), aCommand()] }),
+    )
     expect(messages[0]).toEqual(['0 pending', '1 unknown_product ended', '2 pending', '3 pending'])
     expect(messages.slice(1).flat().sort()).toEqual(['0 confirmed ended', '2 rejected ended', '3 confirmed ended'])
   })
@@ -81,36 +93,44 @@ describe('placing orders', () => {
     let last: PlaceOrderOutcome | undefined
     for await (const { outcomes } of client.placeOrders({ commands: [aCommand()] })) last = outcomes[0]
     expect(last).toMatchObject({ ended: true })
-    expect(orderIn(last)).toMatchObject({ status: 'pending', waiting: { work: 'place', service: 'shipping', reason: "shipping can't be reached", attempts: 1 } })
+    expect(orderIn(last)).toMatchObject({
+      status: 'pending',
+      waiting: { work: 'place', service: 'shipping', reason: "shipping can't be reached", attempts: 1 },
+    })
   })
 
-  it.each(['the same process', 'another process'])('gives a repeat that comes while the first still runs the same order and the same end: %s', async (where) => {
-    const { open, passed } = gate()
-    const script: Partial<Services> = { authorisePayment: async () => passed.then(() => done({})) }
-    const first = await ordersWith(script)
-    const otherDb = openDatabase(database.url)
-    onTestFinished(() => otherDb.close())
-    const second = where === 'the same process' ? first : await ordersWith({}, otherDb)
-    const command = aCommand()
-    const one = all(first.client.placeOrders({ commands: [command] }))
-    await vi.waitFor(() => expect(first.services.steps(command.orderId)).toContain('authorisePayment'))
-    const two: PlaceOrdersResponse[] = []
-    for await (const message of second.client.placeOrders({ commands: [{ ...command, orderId: newId() }] })) {
-      two.push(message)
-      open()
-    }
-    expect(await one).toEqual([['0 pending'], ['0 confirmed ended']])
-    expect(two.map((message) => message.outcomes.map(inWords))).toEqual([['0 pending'], ['0 confirmed ended']])
-    expect(two.map((message) => orderIn(message.outcomes[0])?.id)).toEqual([command.orderId, command.orderId])
-    expect(first.services.steps(command.orderId)).toEqual(['reserveStock', 'authorisePayment', 'createShipments'])
-  })
+  it.each(['the same process', 'another process'])(
+    'gives a repeat that comes while the first still runs the same order and the same end: %s',
+    async (where) => {
+      const { open, passed } = gate()
+      const script: Partial<Services> = { authorisePayment: async () => passed.then(() => done({})) }
+      const first = await ordersWith(script)
+      const otherDb = openDatabase(database.url)
+      onTestFinished(() => otherDb.close())
+      const second = where === 'the same process' ? first : await ordersWith({}, otherDb)
+      const command = aCommand()
+      const one = all(first.client.placeOrders({ commands: [command] }))
+      await vi.waitFor(() => expect(first.services.steps(command.orderId)).toContain('authorisePayment'))
+      const two: PlaceOrdersResponse[] = []
+      for await (const message of second.client.placeOrders({ commands: [{ ...command, orderId: newId() }] })) {
+        two.push(message)
+        open()
+      }
+      expect(await one).toEqual([['0 pending'], ['0 confirmed ended']])
+      expect(two.map((message) => message.outcomes.map(inWords))).toEqual([['0 pending'], ['0 confirmed ended']])
+      expect(two.map((message) => orderIn(message.outcomes[0])?.id)).toEqual([command.orderId, command.orderId])
+      expect(first.services.steps(command.orderId)).toEqual(['reserveStock', 'authorisePayment', 'createShipments'])
+    },
+  )
 
   it('gives a repeat of an ended order that end at once, and another body a refusal', async () => {
     const { client, services } = await ordersWith()
     const command = aCommand()
     await all(client.placeOrders({ commands: [command] }))
     const changed = { ...command, orderId: newId(), fingerprint: fingerprintOf('other') }
-    expect(await all(client.placeOrders({ commands: [{ ...command, orderId: newId() }, changed] }))).toEqual([['0 confirmed ended', '1 idempotency_key_reused ended']])
+    expect(await all(client.placeOrders({ commands: [{ ...command, orderId: newId() }, changed] }))).toEqual([
+      ['0 confirmed ended', '1 idempotency_key_reused ended'],
+    ])
     expect(services.calls.length).toBe(3)
   })
 
@@ -144,11 +164,20 @@ describe('cancelling', () => {
     const id = await placed(orders)
     expect(await cancelOne(orders, id)).toMatchObject({ status: 'cancelled', payment: { status: 'voided' }, waiting: undefined })
     expect(await cancelOne(orders, id)).toMatchObject({ status: 'cancelled' })
-    expect(await history(db, id)).toEqual(['order.accepted', 'order.confirmed', 'order.cancel_requested', 'order.cancelled', 'order.undone'])
+    expect(await history(db, id)).toEqual([
+      'order.accepted',
+      'order.confirmed',
+      'order.cancel_requested',
+      'order.cancelled',
+      'order.undone',
+    ])
   })
 
   it('is refused for goods that have left, for a rejected order and for an unknown one', async () => {
-    const gone = await ordersWith({ cancelShipments: async () => refused('already_dispatched', 'gone'), reserveStock: async (order) => (order.user_id === 'late' ? refused('out_of_stock', '') : done(reservedFor(order))) })
+    const gone = await ordersWith({
+      cancelShipments: async () => refused('already_dispatched', 'gone'),
+      reserveStock: async (order) => (order.user_id === 'late' ? refused('out_of_stock', '') : done(reservedFor(order))),
+    })
     const id = await placed(gone)
     expect(await cancelOne(gone, id)).toBe('already_dispatched')
     expect(await stored(db, id)).toMatchObject({ status: 'confirmed', work: null })
@@ -161,7 +190,10 @@ describe('cancelling', () => {
     const id = await placed(orders)
     expect(await cancelOne(orders, id)).toMatchObject({ status: 'confirmed', waiting: { work: 'cancel', service: 'shipping' } })
     const others = await ordersWith({ voidPayment: async () => unavailable('down') })
-    expect(await cancelOne(others, await placed(others))).toMatchObject({ status: 'cancelled', waiting: { work: 'undo', service: 'payment' } })
+    expect(await cancelOne(others, await placed(others))).toMatchObject({
+      status: 'cancelled',
+      waiting: { work: 'undo', service: 'payment' },
+    })
   })
 
   it('by ten at once cancels once', async () => {
@@ -182,8 +214,16 @@ describe('what shipping tells', () => {
     const command = aCommand()
     await all(client.placeOrders({ commands: [command] }))
     const fact = { orderId: command.orderId, shipmentId: `${command.orderId}-1`, locationId: 'main', status: 'dispatched', at: new Date() }
-    const { outcomes } = await client.recordShipments({ facts: [fact, fact, { ...fact, status: 'delivered' }, { ...fact, shipmentId: 'other' }, { ...fact, orderId: newId() }] })
-    expect(outcomes.map(({ outcome }) => (outcome?.$case === 'refused' ? outcome.value.code : outcome?.$case))).toEqual(['done', 'done', 'done', 'unknown_shipment', 'unknown_order'])
+    const { outcomes } = await client.recordShipments({
+      facts: [fact, fact, { ...fact, status: 'delivered' }, { ...fact, shipmentId: 'other' }, { ...fact, orderId: newId() }],
+    })
+    expect(outcomes.map(({ outcome }) => (outcome?.$case === 'refused' ? outcome.value.code : outcome?.$case))).toEqual([
+      'done',
+      'done',
+      'done',
+      'unknown_shipment',
+      'unknown_order',
+    ])
     expect(services.steps(command.orderId).slice(3)).toEqual(['commitStock', 'capturePayment'])
     expect(await stored(db, command.orderId)).toMatchObject({ status: 'delivered', work: null, payment: { status: 'captured' } })
   })
@@ -195,13 +235,22 @@ describe('looking', () => {
     const commands = Array.from({ length: 3 }, () => aCommand({ userId: 'looker' }))
     await all(client.placeOrders({ commands }))
     const ids = commands.map((command) => command.orderId)
-    expect((await client.getOrders({ orderIds: [ids[2] ?? '', newId(), ids[0] ?? ''] })).orders.map((order) => order.id)).toEqual([ids[2], ids[0]])
-    const page = async (before: string) => (await client.listOrders({ queries: [{ userId: 'looker', status: '', from: undefined, to: undefined, before, limit: 2 }] })).pages[0]
+    expect((await client.getOrders({ orderIds: [ids[2] ?? '', newId(), ids[0] ?? ''] })).orders.map((order) => order.id)).toEqual([
+      ids[2],
+      ids[0],
+    ])
+    const page = async (before: string) =>
+      (await client.listOrders({ queries: [{ userId: 'looker', status: '', from: undefined, to: undefined, before, limit: 2 }] })).pages[0]
     const first = await page('')
     expect(first?.orders.map((order) => order.id)).toEqual([ids[2], ids[1]])
     expect((await page(first?.next ?? ''))?.orders.map((order) => order.id)).toEqual([ids[0]])
     const { histories } = await client.listOrderEvents({ orderIds: [ids[0] ?? ''] })
-    expect(histories[0]?.events.map((event) => [event.type, JSON.parse(event.data)])).toContainEqual(['order.confirmed', { total_minor: 1000, currency: 'EUR' }])
-    await expect(client.listOrders({ queries: [{ userId: '', status: 'odd', from: undefined, to: undefined, before: '', limit: 1 }] })).rejects.toThrow(/no status odd/)
+    expect(histories[0]?.events.map((event) => [event.type, JSON.parse(event.data)])).toContainEqual([
+      'order.confirmed',
+      { total_minor: 1000, currency: 'EUR' },
+    ])
+    await expect(
+      client.listOrders({ queries: [{ userId: '', status: 'odd', from: undefined, to: undefined, before: '', limit: 1 }] }),
+    ).rejects.toThrow(/no status odd/)
   })
 })

@@ -109,13 +109,20 @@ describe('saving a change', () => {
     const [a, b, c] = [await accepted(), await accepted(), await accepted()]
     const saved = await store.saveChanges(db, [confirm(c, []), confirm({ ...a, version: 3 }, []), confirm(b, [])], LEASE_MS)
     expect(saved.map((result) => result?.version ?? null)).toEqual([2, null, 2])
-    expect((await Promise.all([a, b, c].map(({ id }) => stored(id)))).map((order) => order.status)).toEqual(['pending', 'confirmed', 'confirmed'])
+    expect((await Promise.all([a, b, c].map(({ id }) => stored(id)))).map((order) => order.status)).toEqual([
+      'pending',
+      'confirmed',
+      'confirmed',
+    ])
   })
 
   it('of two at once from two connections lets one win', async () => {
     for (let round = 0; round < 20; round++) {
       const order = await accepted()
-      const results = await Promise.all([store.saveChanges(db, [confirm(order, [])], LEASE_MS), store.saveChanges(other, [requestCancel(order, '')], LEASE_MS)])
+      const results = await Promise.all([
+        store.saveChanges(db, [confirm(order, [])], LEASE_MS),
+        store.saveChanges(other, [requestCancel(order, '')], LEASE_MS),
+      ])
       expect(results.flat().filter((saved) => saved !== null).length).toBe(1)
       expect((await types(order.id)).length).toBe(2)
     }
@@ -163,7 +170,9 @@ describe('claiming due orders', () => {
   it('gives every order to exactly one of many claimers', async () => {
     const orders = await Promise.all(Array.from({ length: 40 }, () => accepted()))
     await Promise.all(orders.map(({ id }) => makeDue(id)))
-    const claims = await Promise.all(Array.from({ length: 12 }, (_, i) => store.claimDueOrders(i % 2 ? db : other, { limit: 7, leaseMs: LEASE_MS })))
+    const claims = await Promise.all(
+      Array.from({ length: 12 }, (_, i) => store.claimDueOrders(i % 2 ? db : other, { limit: 7, leaseMs: LEASE_MS })),
+    )
     const rest = await store.claimDueOrders(db, { limit: 100, leaseMs: LEASE_MS })
     const ids = [...claims.flat(), ...rest].map((order) => order.id)
     expect([...ids].sort()).toEqual(orders.map(({ id }) => id).sort())
@@ -196,7 +205,9 @@ describe('listing orders', () => {
     const [a, b, c] = [await accepted({ userId }), await accepted({ userId }), await accepted({ userId })]
     await store.saveChanges(db, [confirm(b, [])], LEASE_MS)
     const ids = async (over: Partial<store.OrderQuery>) =>
-      (await store.listOrders(db, { userId, status: '', from: undefined, to: undefined, before: '', limit: 10, ...over })).map((order) => order.id)
+      (await store.listOrders(db, { userId, status: '', from: undefined, to: undefined, before: '', limit: 10, ...over })).map(
+        (order) => order.id,
+      )
     expect(await ids({})).toEqual([c.id, b.id, a.id])
     expect(await ids({ limit: 2 })).toEqual([c.id, b.id])
     expect(await ids({ before: b.id })).toEqual([a.id])

@@ -22,7 +22,14 @@ describe('the settings', () => {
   })
 
   it('are refused with all that is wrong at once, each by its name', () => {
-    const wrong = { GATEWAY_PORT: '99999', ORDERS_DATABASE_URL: 'mysql://x', LOG_LEVEL: 'loud', LEASE_MS: '-1', LOG_TERMINAL: 'perhaps', GRPC_HOST: 'a b' }
+    const wrong = {
+      GATEWAY_PORT: '99999',
+      ORDERS_DATABASE_URL: 'mysql://x',
+      LOG_LEVEL: 'loud',
+      LEASE_MS: '-1',
+      LOG_TERMINAL: 'perhaps',
+      GRPC_HOST: 'a b',
+    }
     const found = problems(wrong)
     expect(found.length).toBe(Object.keys(wrong).length)
     for (const name of Object.keys(wrong)) expect(found.some((problem) => problem.startsWith(name))).toBe(true)

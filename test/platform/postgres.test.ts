@@ -16,12 +16,18 @@ beforeEach(async () => {
 
 const numberOf = async (id: number) => (await database.db.query<{ n: number }>(sql`select n from numbers where id = ${id}`))[0]?.n
 const setNumber = (id: number, n: number) => sql`update numbers set n = ${n} where id = ${id}`
-const failure = async (promise: Promise<unknown>): Promise<Error> => promise.then(() => new Error('it did not fail'), (error) => error)
+const failure = async (promise: Promise<unknown>): Promise<Error> =>
+  promise.then(
+    () => new Error('it did not fail'),
+    (error) => error,
+  )
 
 /** Lets `parties` callers through together. */
 function meeting(parties: number): () => Promise<void> {
   let open = () => {}
-  const met = new Promise<void>((resolve) => { open = resolve })
+  const met = new Promise<void>((resolve) => {
+    open = resolve
+  })
   return () => {
     if (--parties <= 0) open()
     return met
@@ -40,39 +46,47 @@ describe('a transaction', () => {
   })
 
   it('fails with the first cause when a write fails, and leaves nothing behind', async () => {
-    const error = await failure(database.db.transaction(async (tx) => {
-      tx.write(setNumber(1, 99))
-      tx.write(setNumber(2, -1))
-      tx.write(setNumber(1, 98))
-      return 'looks fine'
-    }))
+    const error = await failure(
+      database.db.transaction(async (tx) => {
+        tx.write(setNumber(1, 99))
+        tx.write(setNumber(2, -1))
+        tx.write(setNumber(1, 98))
+        return 'looks fine'
+      }),
+    )
     expect(sqlState(error)).toBe('23514')
     expect([await numberOf(1), await numberOf(2)]).toEqual([10, 20])
   })
 
   it('fails with the first cause also when a later query reports only that the transaction is aborted', async () => {
-    const error = await failure(database.db.transaction(async (tx) => {
-      tx.write(setNumber(2, -1))
-      await tx.query(sql`select 1`)
-    }))
+    const error = await failure(
+      database.db.transaction(async (tx) => {
+        tx.write(setNumber(2, -1))
+        await tx.query(sql`select 1`)
+      }),
+    )
     expect(sqlState(error)).toBe('23514')
   })
 
   it('is an error when PostgreSQL answers the commit with a rollback, even if the work swallowed the failure', async () => {
-    const error = await failure(database.db.transaction(async (tx) => {
-      tx.write(setNumber(1, 99))
-      await tx.query(setNumber(2, -1)).catch(() => {})
-      return 'swallowed'
-    }))
+    const error = await failure(
+      database.db.transaction(async (tx) => {
+        tx.write(setNumber(1, 99))
+        await tx.query(setNumber(2, -1)).catch(() => {})
+        return 'swallowed'
+      }),
+    )
     expect(sqlState(error)).toBe('23514')
     expect(await numberOf(1)).toBe(10)
   })
 
   it('rolls back and passes the error on when its work throws', async () => {
-    const error = await failure(database.db.transaction(async (tx) => {
-      tx.write(setNumber(1, 99))
-      throw new Error('changed my mind')
-    }))
+    const error = await failure(
+      database.db.transaction(async (tx) => {
+        tx.write(setNumber(1, 99))
+        throw new Error('changed my mind')
+      }),
+    )
     expect(error.message).toBe('changed my mind')
     expect(await numberOf(1)).toBe(10)
   })
@@ -80,12 +94,13 @@ describe('a transaction', () => {
   it('is tried again after a deadlock', async () => {
     let runs = 0
     const bothHoldOne = meeting(2)
-    const lockBoth = (first: number, second: number) => database.db.transaction(async (tx: Transaction) => {
-      runs++
-      await tx.query(sql`select 1 from numbers where id = ${first} for update`)
-      await bothHoldOne()
-      await tx.query(sql`update numbers set n = n + 1 where id = ${second}`)
-    })
+    const lockBoth = (first: number, second: number) =>
+      database.db.transaction(async (tx: Transaction) => {
+        runs++
+        await tx.query(sql`select 1 from numbers where id = ${first} for update`)
+        await bothHoldOne()
+        await tx.query(sql`update numbers set n = n + 1 where id = ${second}`)
+      })
     await Promise.all([lockBoth(1, 2), lockBoth(2, 1)])
     expect(runs).toBeGreaterThan(2)
     expect([await numberOf(1), await numberOf(2)]).toEqual([11, 21])
@@ -104,9 +119,10 @@ describe('a transaction', () => {
 
   it('is tried again on a state that the caller names, and only then', async () => {
     let runs = 0
-    const insertTwice = (options?: { retryOn: string[] }) => database.db.transaction(async (tx) => {
-      tx.write(sql`insert into numbers values (${++runs === 1 ? 1 : 3}, 0)`)
-    }, options)
+    const insertTwice = (options?: { retryOn: string[] }) =>
+      database.db.transaction(async (tx) => {
+        tx.write(sql`insert into numbers values (${++runs === 1 ? 1 : 3}, 0)`)
+      }, options)
     expect(sqlState(await failure(insertTwice()))).toBe('23505')
     runs = 0
     await insertTwice({ retryOn: ['23505'] })
@@ -115,10 +131,15 @@ describe('a transaction', () => {
 
   it('gives up after a few tries', async () => {
     let runs = 0
-    const error = await failure(database.db.transaction(async (tx) => {
-      runs++
-      tx.write(sql`insert into numbers values (1, 0)`)
-    }, { retryOn: ['23505'] }))
+    const error = await failure(
+      database.db.transaction(
+        async (tx) => {
+          runs++
+          tx.write(sql`insert into numbers values (1, 0)`)
+        },
+        { retryOn: ['23505'] },
+      ),
+    )
     expect([sqlState(error), runs]).toEqual(['23505', 5])
   })
 })
@@ -135,11 +156,13 @@ describe('a lost connection', () => {
   const ownPid = async (tx: Transaction) => (await tx.query<{ pid: number }>(sql`select pg_backend_pid() as pid`))[0]?.pid
 
   it('in the middle of a transaction rejects it as "database down", and the pool recovers', async () => {
-    const error = await failure(database.db.transaction(async (tx) => {
-      tx.write(setNumber(1, 99))
-      await kill(await ownPid(tx))
-      tx.write(setNumber(2, 99))
-    }))
+    const error = await failure(
+      database.db.transaction(async (tx) => {
+        tx.write(setNumber(1, 99))
+        await kill(await ownPid(tx))
+        tx.write(setNumber(2, 99))
+      }),
+    )
     expect(isDatabaseDown(error)).toBe(true)
     expect([await numberOf(1), await numberOf(2)]).toEqual([10, 20])
   })
@@ -176,7 +199,10 @@ describe('values', () => {
   })
 
   it('come as many rows in one parameter', async () => {
-    const list = [{ id: 1, name: 'a "quoted" näme' }, { id: 2, name: null }]
+    const list = [
+      { id: 1, name: 'a "quoted" näme' },
+      { id: 2, name: null },
+    ]
     expect(await database.db.query(sql`select id, name from jsonb_to_recordset(${rows(list)}) as r(id int, name text)`)).toEqual(list)
   })
 })
