@@ -30,14 +30,14 @@ export type Api = {
   close(): void
 }
 
-export type ApiOptions = { url: string; connections?: number; timeoutMs?: number; attempts?: number }
+export type ApiOptions = { url: string; connections?: number; timeoutMs?: number; patienceMs?: number }
 
 /**
  * A REST client on node:http with kept connections: about half the CPU of fetch per request.
- * Network errors, 429 and 503 of repeatable calls are tried again up to `attempts` times with exponential back-off and full
- * jitter, never sooner than Retry-After says.
+ * Network errors, 429 and 503 of repeatable calls are tried again for `patienceMs` with exponential back-off and full jitter, never
+ * sooner than Retry-After says.
  */
-export function openApi({ url, connections = 8, timeoutMs = 20_000, attempts = 8 }: ApiOptions): Api {
+export function openApi({ url, connections = 8, timeoutMs = 20_000, patienceMs = 3_000 }: ApiOptions): Api {
   const base = parseUrl(url)
   const transport = base.protocol === 'https:' ? https : http
   const agent = new transport.Agent({ keepAlive: true, maxSockets: connections, scheduling: 'lifo' })
@@ -69,16 +69,18 @@ export function openApi({ url, connections = 8, timeoutMs = 20_000, attempts = 8
   }
 
   async function send(call: Call): Promise<HttpAnswer> {
-    const most = (call.isRepeatable ?? call.method === 'GET') ? attempts : 1
+    const isRepeatable = call.isRepeatable ?? call.method === 'GET'
+    const giveUpAt = performance.now() + patienceMs
     for (let attempt = 1; ; attempt++) {
       const answer = await once(call).catch((error: unknown) => new Unreachable(`no answer from ${url}: ${reason(error)}`))
       const isWorthRepeating = answer instanceof Unreachable || answer.status === 429 || answer.status === 503
-      if (!isWorthRepeating || attempt >= most || stopped.signal.aborted) {
+      const asked = answer instanceof Unreachable ? 0 : retryAfterMs(answer.headers['retry-after'], Date.now())
+      const waitMs = asked + backOffMs(attempt, Math.random())
+      if (!isWorthRepeating || !isRepeatable || performance.now() + waitMs > giveUpAt || stopped.signal.aborted) {
         if (answer instanceof Unreachable) throw answer
         return answer
       }
-      const asked = answer instanceof Unreachable ? 0 : retryAfterMs(answer.headers['retry-after'], Date.now())
-      await delay(asked + backOffMs(attempt, Math.random()), undefined, { signal: stopped.signal }).catch(() => undefined)
+      await delay(waitMs, undefined, { signal: stopped.signal }).catch(() => undefined)
     }
   }
 
@@ -123,9 +125,9 @@ function reason(error: unknown): string {
   return code === 'ECONNREFUSED' ? 'connection refused' : oneLine(first)
 }
 
-/** Before try number `attempt + 1`: full jitter below 400 ms, doubled each time, 5 s at most. About 10 s in all: a restart of the gateway fits. */
+/** Before try number `attempt + 1`, in ms: full jitter below 400 ms, doubled each time, 3 s at most (AWS Architecture Blog, 2015). */
 export function backOffMs(attempt: number, random: number): number {
-  return Math.floor(random * Math.min(5_000, 200 * 2 ** attempt))
+  return Math.floor(random * Math.min(3_000, 200 * 2 ** attempt))
 }
 
 /** Retry-After in ms (seconds or a date), at most 30 s; 0 when absent or odd. */

@@ -13,6 +13,7 @@ type Options = {
   concurrency: number
   wait?: number
   settle: number
+  patience: number
   keyPrefix: string
   out?: string
   progress: boolean
@@ -50,13 +51,14 @@ export function batchCommand(program: Command): void {
     .option('-c, --concurrency <n>', 'orders in flight at a time', wholeNumber(1), 64)
     .option('--wait <seconds>', 'how long the gateway waits for the end of each order; 0: not at all', wholeNumber(0))
     .option('--settle <seconds>', 'how long to ask for the end of pending orders afterwards', wholeNumber(0), 30)
+    .option('--patience <seconds>', 'how long an order is tried again when the gateway is gone or busy', wholeNumber(0), 60)
     .option('--key-prefix <text>', 'start of each Idempotency-Key; another prefix makes new orders', 'batch-')
     .option('-o, --out <file>', 'write a line of JSON per order')
     .option('--no-progress', 'no progress bar or lines')
     .option('--dry-run', 'read and check the file, send nothing')
     .addHelpText('after', HELP)
     .action(async (file: string, options: Options, command: Command) => {
-      const { wait, settle, progress, dryRun: isDry, ...rest } = options
+      const { wait, settle, patience, progress, dryRun: isDry, ...rest } = options
       const terminal = terminalOf(command)
       const code = isDry
         ? await dryRun(terminal, { file, ...rest })
@@ -65,6 +67,7 @@ export function batchCommand(program: Command): void {
             ...rest,
             ...(wait !== undefined && { waitSeconds: wait }),
             settleSeconds: settle,
+            patienceSeconds: patience,
             progress: progress ? 'shown' : 'hidden',
           })
       if (code !== 0) throw quietExit(code)

@@ -33,7 +33,8 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     .showHelpAfterError('(--help shows what is possible)')
     .addHelpText('after', HELP)
     .exitOverride()
-  for (const add of [serveCommand, orderCommand, productsCommand, stockCommand, batchCommand, importCommand, auditCommand, doctorCommand]) add(program)
+  for (const add of [serveCommand, orderCommand, productsCommand, stockCommand, batchCommand, importCommand, auditCommand, doctorCommand])
+    add(program)
   return program
 }
 
@@ -54,7 +55,8 @@ export async function run(args: string[], output: OutputConfiguration = {}): Pro
   } catch (error) {
     // Commander has written its own words already.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    if (!(error instanceof Failure && error.message === '')) program.configureOutput().writeErr?.(`comanda: ${oneLine(error)}\n`)
+    if (!(error instanceof Failure && error.message === ''))
+      program.configureOutput().writeErr?.(`comanda: ${error instanceof Failure ? error.message : oneLine(error)}\n`)
     return error instanceof Failure ? error.exitCode : 1
   }
 }

@@ -15,7 +15,7 @@ export const wholeNumber = (least: number) => (text: string) => {
 
 /** Runs `action` with a client of the gateway that is closed afterwards. */
 export async function withApi<T>(command: Command, action: (api: Api) => Promise<T>): Promise<T> {
-  const api = openApi({ url: command.opts().url, attempts: 3 })
+  const api = openApi({ url: command.opts().url })
   try {
     return await action(api)
   } finally {

@@ -3,6 +3,7 @@ import { newId } from '../platform/ids.ts'
 import { resultOf } from './batch/result.ts'
 import { Failure, quietExit } from './failure.ts'
 import { jsonOption, urlOption, wholeNumber, withApi } from './options.ts'
+import { readPages } from './pages.ts'
 import { colored, showOrder } from './show-order.ts'
 import { type Cell, money, table } from './table.ts'
 import { terminalOf } from './terminal.ts'
@@ -101,12 +102,8 @@ function addReads(order: Command): void {
     .addOption(jsonOption())
     .action((options: { user?: string; status?: string; limit: number; json?: true }, command: Command) =>
       withApi(command, async (api) => {
-        const asked = new URLSearchParams({
-          limit: String(options.limit),
-          ...(options.user && { user_id: options.user }),
-          ...(options.status && { status: options.status }),
-        })
-        const { orders } = await api.get<{ orders: OrderJson[] }>(`/orders?${asked}`)
+        const filters = { user_id: options.user, status: options.status }
+        const orders = await readPages<OrderJson>(api, { path: '/orders', rows: 'orders', cursor: 'before', limit: options.limit, filters })
         const terminal = terminalOf(command)
         const rows = orders.map((one): Cell[] => [
           one.id,

@@ -1,12 +1,11 @@
 import type { Command } from 'commander'
-import type { Api } from './api.ts'
 import { jsonOption, urlOption, wholeNumber, withApi } from './options.ts'
+import { readPages } from './pages.ts'
 import { type Cell, money, table } from './table.ts'
 import { terminalOf } from './terminal.ts'
 import type { ProductJson } from './wire.ts'
 
 const LOW = 10
-const PAGE = 100
 
 export function productsCommand(program: Command): void {
   const products = program.command('products').summary('the catalogue').description('The catalogue.')
@@ -21,7 +20,14 @@ export function productsCommand(program: Command): void {
     .action((options: { low?: number | true; limit: number; json?: true }, command: Command) =>
       withApi(command, async (api) => {
         const low = options.low === true ? LOW : options.low
-        const found = await listProducts(api, { limit: options.limit, ...(low !== undefined && { availableAtMost: low }) })
+        const filters = { available_at_most: low?.toString() }
+        const found = await readPages<ProductJson>(api, {
+          path: '/products',
+          rows: 'products',
+          cursor: 'after',
+          limit: options.limit,
+          filters,
+        })
         const terminal = terminalOf(command)
         const status = (product: ProductJson) => (product.status === 'active' ? product.status : terminal.colors.yellow(product.status))
         const rows = found.map((product): Cell[] => [
@@ -38,22 +44,4 @@ export function productsCommand(program: Command): void {
         )
       }),
     )
-}
-
-/** Products by id, over as many pages as it takes. */
-export async function listProducts(
-  api: Api,
-  { limit, availableAtMost }: { limit: number; availableAtMost?: number },
-): Promise<ProductJson[]> {
-  const found: ProductJson[] = []
-  let after: string | null = null
-  do {
-    const asked = new URLSearchParams({ limit: String(Math.min(PAGE, limit - found.length)) })
-    if (availableAtMost !== undefined) asked.set('available_at_most', String(availableAtMost))
-    if (after !== null) asked.set('after', after)
-    const page: { products: ProductJson[]; next: string | null } = await api.get(`/products?${asked}`)
-    found.push(...page.products)
-    after = page.next
-  } while (after !== null && found.length < limit)
-  return found
 }

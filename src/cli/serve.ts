@@ -16,7 +16,9 @@ export function serveCommand(program: Command): void {
       // Loaded here only: the services' code would slow every other command's start.
       const { serve } = await import('../main.ts')
       const named = names.filter((name) => name !== 'all')
-      await serve(named.length < names.length ? 'all' : [...new Set(named)], settings())
+      await serve(named.length < names.length ? 'all' : [...new Set(named)], settings()).catch((error: Error) => {
+        throw new Failure(error.message)
+      })
     })
 }
 

@@ -62,6 +62,7 @@ export type ProductJson = {
   status: string
   available: number
   stock: { location_id: string; on_hand: number; reserved: number; available: number }[]
+  created_at: string
 }
 export type Problem = { code: string; detail: string; order_id?: string; errors?: { field: string; message: string }[] }
 

@@ -205,6 +205,19 @@ describe('comanda batch', () => {
     expect(err).toMatch(/^comanda: no answer from http:\S+: connection refused; start the system with "npm start".*\n$/)
   })
 
+  it('stops reading when the gateway is gone for good, and says how to go on', async () => {
+    gateway = await fakeGateway((seen) => (Number(seen.body.user_id) < 5 ? confirm(seen) : 'hang up'))
+    const path = file(
+      'o.ndjson',
+      Array.from({ length: 500 }, (_, i) => line(String(i))),
+    )
+    const { code, out, err, results } = await batch(path, '--concurrency', '2', '--patience', '0')
+    expect(code).toBe(1)
+    expect(counted(out, 'confirmed')).toBe('5')
+    expect(results.length).toBeLessThan(40)
+    expect(err).toMatch(/does not answer any more: stopped at line 2\d; run the same command again/)
+  })
+
   it('keeps no more orders in flight than it was told', async () => {
     let [now, most] = [0, 0]
     gateway = await fakeGateway(async (seen) => {

@@ -108,7 +108,7 @@ describe('comanda order', () => {
       '--limit',
       '5',
     )
-    expect(gateway.seen[0]?.path).toBe('/orders?limit=5&user_id=u+1&status=confirmed')
+    expect(gateway.seen[0]?.path).toBe('/orders?user_id=u+1&status=confirmed&limit=5')
     expect(out).toContain('u123')
   })
 })
@@ -135,8 +135,8 @@ describe('comanda products and stock', () => {
       '3',
     )
     expect(gateway.seen.map((seen) => seen.path)).toEqual([
-      '/products?limit=100&available_at_most=3',
-      '/products?limit=100&available_at_most=3&after=a',
+      '/products?available_at_most=3&limit=200',
+      '/products?available_at_most=3&limit=200&after=a',
     ])
     expect(out).toContain('Crème')
     expect(out).toContain('5 JPY')

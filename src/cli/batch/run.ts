@@ -20,6 +20,8 @@ export type BatchOptions = {
   concurrency: number
   waitSeconds?: number
   settleSeconds: number
+  /** How long one order is tried again while no answer comes or the gateway is too busy. */
+  patienceSeconds: number
   keyPrefix: string
   out?: string
   progress: 'shown' | 'hidden'
@@ -31,7 +33,12 @@ export type BatchOptions = {
 export async function runBatch(terminal: Terminal, options: BatchOptions): Promise<number> {
   const { url, waitSeconds, concurrency } = options
   const input = await openInput(options.file, options.format)
-  const api = openApi({ url, connections: concurrency, timeoutMs: ((waitSeconds ?? 5) + 15) * 1000 })
+  const api = openApi({
+    url,
+    connections: concurrency,
+    timeoutMs: ((waitSeconds ?? 5) + 15) * 1000,
+    patienceMs: options.patienceSeconds * 1000,
+  })
   const interrupt = onInterrupt(terminal, () => {
     api.stopRetrying()
     input.close()

@@ -1,7 +1,7 @@
 import { type Api, Unreachable } from '../api.ts'
 import type { OrderBody } from '../wire.ts'
 import type { BadEntry, Entry, GoodEntry } from './entry.ts'
-import { type Answered, type Result, resultOf } from './result.ts'
+import { type Answered, type Outcome, type Result, resultOf } from './result.ts'
 
 export type Sender = {
   api: Api
@@ -56,19 +56,35 @@ async function place(entry: GoodEntry, { api, waitSeconds, keyOf }: Sender): Pro
     const { order, ...answered } = resultOf(
       await api.send({ method: 'POST', path: '/orders', body: entry.order, headers, isRepeatable: true }),
     )
-    const result: Result = { line: entry.line, key, ...answered, ms: Math.round((performance.now() - started) * 100) / 100 }
+    const result: Result = { line: entry.line, key, ...inOrder(answered), ms: Math.round((performance.now() - started) * 100) / 100 }
     return { result, answered: { ...answered, ...(order && { order }) } }
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error
-    return { result: { ...empty, line: entry.line, key, outcome: 'failed', code: 'network', detail: error.message }, answered: undefined }
+    return { result: { line: entry.line, key, ...unanswered('failed', 'network', error.message) }, answered: undefined }
   }
 }
 
-const empty = { http_status: null, order_id: null, total_minor: null, currency: null, ms: null }
+/** The fields of every line of `--out` stand in the same order. */
+function inOrder({
+  http_status,
+  outcome,
+  order_id,
+  total_minor,
+  currency,
+  code,
+  detail,
+}: Omit<Answered, 'order'>): Omit<Answered, 'order'> {
+  return { http_status, outcome, order_id, total_minor, currency, code, detail }
+}
+
+const unanswered = (outcome: Outcome, code: string, detail: string) => ({
+  ...inOrder({ http_status: null, outcome, order_id: null, total_minor: null, currency: null, code, detail }),
+  ms: null,
+})
 
 function badResult(entry: BadEntry): { result: Result; answered: undefined } {
   return {
-    result: { ...empty, line: entry.line, key: null, outcome: 'bad_line', code: 'bad_line', detail: entry.problem },
+    result: { line: entry.line, key: null, ...unanswered('bad_line', 'bad_line', entry.problem) },
     answered: undefined,
   }
 }

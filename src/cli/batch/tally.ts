@@ -71,6 +71,14 @@ export class Tally {
       this.failures > this.#examples.length
         ? [...this.#examples, `… and ${this.failures - this.#examples.length} more`]
         : [...this.#examples]
-    return { ...this.#outcomes, rejected: this.#rejected, ended: this.#ended, failed: this.#failed, earlier: this.#earlier, latencyMs, examples }
+    return {
+      ...this.#outcomes,
+      rejected: this.#rejected,
+      ended: this.#ended,
+      failed: this.#failed,
+      earlier: this.#earlier,
+      latencyMs,
+      examples,
+    }
   }
 }

@@ -7,7 +7,7 @@ import { bad, type Finding, fine } from './finding.ts'
 export async function checkGateway(url: string): Promise<Finding[]> {
   let api: Api | undefined
   try {
-    api = openApi({ url, attempts: 1, timeoutMs: 3_000 })
+    api = openApi({ url, patienceMs: 0, timeoutMs: 3_000 })
     const started = performance.now()
     const health = await api.send({ method: 'GET', path: '/healthz' })
     const took = duration(performance.now() - started)
@@ -29,6 +29,8 @@ function readiness({ status, body }: { status: number; body: unknown }): Finding
     return [status === 200 ? fine('services', 'ready') : bad('services', `not ready (${status})`, 'see the log files of the services')]
   return services.map(([name, state]) => {
     const said = String(state)
-    return said === 'ready' ? fine(name, 'ready') : bad(name, said, `see the log file of ${name}; "comanda serve" starts a service again by itself`)
+    return said === 'ready'
+      ? fine(name, 'ready')
+      : bad(name, said, `see the log file of ${name}; "comanda serve" starts a service again by itself`)
   })
 }

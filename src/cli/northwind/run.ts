@@ -41,6 +41,7 @@ export async function importNorthwind(terminal: Terminal, options: ImportOptions
       file: options.ordersOut,
       format: 'ndjson',
       settleSeconds: 30,
+      patienceSeconds: 60,
       keyPrefix: 'northwind-',
       onFinal: (result, answered) => actual.set(result.line, actualOf(result, answered)),
       ...{ url, concurrency, progress },
