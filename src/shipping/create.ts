@@ -8,7 +8,10 @@ import * as store from './store.ts'
  * Books all shipments of each order, or none. The wish is committed before the carrier is asked, and the carrier is asked outside any
  * transaction; a repeat asks again with the same keys, or gets the stored decision.
  */
-export async function createShipments(context: { db: Database; carrier: Carrier }, commands: readonly store.CreateCommand[]): Promise<Answer<store.ShipmentRow[]>[]> {
+export async function createShipments(
+  context: { db: Database; carrier: Carrier },
+  commands: readonly store.CreateCommand[],
+): Promise<Answer<store.ShipmentRow[]>[]> {
   const { db, carrier } = context
   const decisions = await store.requestShipments(db, commands)
   const open = [...decisions.values()].filter((decision) => decision.status === 'requested')

@@ -1,94 +1,92 @@
+import { isUnavailable } from '../platform/grpc.ts'
 import type { Log } from '../platform/log.ts'
 import type { Answer } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import { askCarrier, type Carrier } from './carrier.ts'
+import { startLoop } from './loop.ts'
+import * as store from './relay-store.ts'
 import { shipmentId } from './shipment.ts'
-import * as store from './store.ts'
 
-/** Tells orders what happened to its shipments, and the carrier what is called off, until each has heard it. */
+/**
+ * Tells orders what happened to its shipments, and the carrier what is called off, until each has heard it. Two loops, so that
+ * neither waits for the other. Several instances may tell the same: every repeat is harmless.
+ */
 
 const AT_MOST = 256
-const LOOK_EVERY_MS = 1_000
-const LONGEST_PAUSE_MS = 5_000
 
-/** How a fact reaches orders. Repeats are harmless there; an answer of `unknown` means: not yet, tell me again. */
-export type TellOrders = (facts: store.Fact[]) => Promise<Answer<unknown>[]>
+/** How a fact reaches orders. Answers of `done` and `refused` are final; after `unknown` or an error it is told again. */
+export type TellOrders = (fact: store.Fact) => Promise<Answer<unknown>>
 
 export type Relay = { /** Look now: something was just written. */ wake(): void; stop(): Promise<void> }
 
 type Dependencies = { db: Database; carrier: Carrier; tellOrders: TellOrders; log: Log }
 
 export function startRelay(dependencies: Dependencies): Relay {
-  let stopped = false
-  let failures = 0
-  let woken = false
-  let wakeUp = () => {}
-  const pause = (ms: number) =>
-    new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      wakeUp = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-  const loop = async () => {
-    while (!stopped) {
-      woken = false
-      let again = false
-      try {
-        const settled = [await tellOrdersOnce(dependencies), await tellCarrierOnce(dependencies)]
-        failures = settled.includes('stuck') ? failures + 1 : 0
-        again = settled.includes('more') && failures === 0
-      } catch (error) {
-        failures++
-        dependencies.log.debug({ error: (error as Error).message, failures }, 'could not tell; trying again')
-      }
-      if (stopped || again || (woken && failures === 0)) continue
-      await pause(failures === 0 ? LOOK_EVERY_MS : 100 + Math.random() * Math.min(LONGEST_PAUSE_MS, 100 * 2 ** failures))
-    }
-  }
-  const ended = loop()
+  const { log } = dependencies
+  const loops = [
+    startLoop({ name: 'telling orders', work: () => tellOrdersOnce(dependencies), log }),
+    startLoop({ name: 'telling the carrier', work: () => tellCarrierOnce(dependencies), log }),
+  ]
   return {
     wake() {
-      woken = true
-      if (failures === 0) wakeUp()
+      for (const loop of loops) loop.wake()
     },
     async stop() {
-      stopped = true
-      wakeUp()
-      await ended
+      await Promise.all(loops.map((loop) => loop.stop()))
     },
   }
 }
 
-type Progress = 'nothing' | 'more' | 'stuck'
-
-/** A fact of an order that orders does not know yet as confirmed stays untold; the others go on. */
-async function tellOrdersOnce({ db, tellOrders, log }: Dependencies): Promise<Progress> {
+/** @throws when orders can't be reached: then everything waits. Else only those facts wait that it can't take yet, or fails at. */
+async function tellOrdersOnce({ db, tellOrders, log }: Dependencies): Promise<'more' | 'idle'> {
   const facts = await store.untoldFacts(db, AT_MOST)
-  if (facts.length === 0) return 'nothing'
-  const answers = await tellOrders(facts)
-  const told = facts.filter((_, i) => answers[i]?.kind === 'done' || answers[i]?.kind === 'refused')
+  const results = await Promise.allSettled(facts.map(tellOrders))
+  const told: store.Fact[] = []
+  const later: store.Fact[] = []
+  let unreachable: unknown
   facts.forEach((fact, i) => {
-    const answer = answers[i]
+    const result = results[i] as (typeof results)[number]
     const line = { order_id: fact.order_id, shipment_id: shipmentId({ orderId: fact.order_id, number: fact.number }), status: fact.status }
-    if (answer?.kind === 'done') log.info(line, 'orders was told')
-    if (answer?.kind === 'refused') log.warn({ ...line, code: answer.code }, `orders does not take it: ${answer.message}`)
+    if (result.status === 'rejected') {
+      if (isUnavailable(result.reason)) unreachable = result.reason
+      else later.push(fact)
+      log.debug({ ...line, error: (result.reason as Error).message }, 'orders could not be told')
+      return
+    }
+    const answer = result.value
+    if (answer.kind === 'unknown') later.push(fact)
+    else told.push(fact)
+    if (answer.kind === 'done') log.info(line, 'orders was told')
+    if (answer.kind === 'refused') log.warn({ ...line, code: answer.code }, `orders does not take it: ${answer.message}`)
   })
-  if (told.length > 0) await store.markTold(db, told.map((fact) => fact.id))
-  return told.length === facts.length ? 'more' : 'stuck'
+  await store.markTold(db, told)
+  await store.tellLater(db, later)
+  if (unreachable) throw unreachable
+  return facts.length === AT_MOST ? 'more' : 'idle'
 }
 
-async function tellCarrierOnce({ db, carrier, log }: Dependencies): Promise<Progress> {
+async function tellCarrierOnce({ db, carrier, log }: Dependencies): Promise<'more' | 'idle'> {
   const due = await store.carrierCancelsDue(db, AT_MOST)
-  if (due.length === 0) return 'nothing'
-  const shipments = due.filter((row) => row.number !== null)
-  const answers = await askCarrier(shipments.map((row) => shipmentId({ orderId: row.order_id, number: row.number })), (ids) => carrier.cancel(ids))
-  const failed = new Set(shipments.filter((_, i) => answers[i]?.kind !== 'cancelled').map((row) => row.order_id))
-  // A full page may have cut an order in two: it comes again, and cancelling twice does nothing.
-  if (due.length === AT_MOST) failed.add(due.at(-1)?.order_id ?? '')
-  const off = [...new Set(due.map((row) => row.order_id))].filter((orderId) => !failed.has(orderId))
-  if (off.length > 0) await store.markCarrierCancelled(db, off)
-  for (const order_id of off) log.info({ order_id }, 'the carrier was told that it is off')
-  return off.length > 0 ? 'more' : 'stuck'
+  const keys = due.flatMap(({ order_id, numbers }) =>
+    numbers.map((number) => ({ order_id, id: shipmentId({ orderId: order_id, number }) })),
+  )
+  const answers = await askCarrier(
+    keys.map((key) => key.id),
+    (ids) => carrier.cancel(ids),
+  )
+  const failed = new Set<string>()
+  keys.forEach(({ order_id, id }, i) => {
+    const answer = answers[i]
+    if (answer?.kind === 'cancelled') return
+    failed.add(order_id)
+    log.warn({ order_id, shipment_id: id }, `the carrier was not told that it is off: ${answer?.message}`)
+  })
+  const told = due.filter((cancel) => !failed.has(cancel.order_id))
+  await store.markCarrierTold(db, told)
+  await store.tellCarrierLater(
+    db,
+    due.filter((cancel) => failed.has(cancel.order_id)),
+  )
+  for (const { order_id } of told) log.info({ order_id }, 'the carrier was told that it is off')
+  return due.length === AT_MOST ? 'more' : 'idle'
 }

@@ -7,7 +7,7 @@ import type { Database } from '../platform/postgres.ts'
 import type { Carrier } from './carrier.ts'
 import { createShipments } from './create.ts'
 import type { Relay } from './relay.ts'
-import { type Move, shipmentId } from './shipment.ts'
+import { type Move, malformed, shipmentId } from './shipment.ts'
 import * as store from './store.ts'
 
 type Dependencies = { db: Database; carrier: Carrier; relay: Pick<Relay, 'wake'>; log: Log }
@@ -16,11 +16,16 @@ type Dependencies = { db: Database; carrier: Carrier; relay: Pick<Relay, 'wake'>
 export function shippingService({ db, carrier, relay, log }: Dependencies): ServiceImplementation<ShippingServiceDefinition> {
   return {
     async createShipments({ commands }) {
-      const sound = commands.filter((command) => isUuid(command.orderId))
-      const answers = await createShipments({ db, carrier }, sound.map(createCommand))
-      const byOrder = new Map(sound.map((command, i) => [command.orderId, answers[i]]))
-      const all = commands.map((command) => byOrder.get(command.orderId) ?? refused('invalid_shipment', 'the order id must be a UUID'))
-      commands.forEach((command, i) => tell('shipments booked', command, all[i] as Answer<unknown>))
+      const wishes = commands.map(createCommand)
+      const faults = wishes.map((wish) => (isUuid(wish.orderId) ? malformed(wish) : 'the order id must be a UUID'))
+      const sound = wishes.filter((_, i) => faults[i] === undefined)
+      const answers = sound.length > 0 ? await createShipments({ db, carrier }, sound) : []
+      const byOrder = new Map(sound.map((wish, i) => [wish.orderId, answers[i] as Answer<store.ShipmentRow[]>]))
+      const all = wishes.map(({ orderId }, i): Answer<store.ShipmentRow[]> => {
+        const fault = faults[i]
+        return fault === undefined ? (byOrder.get(orderId) as Answer<store.ShipmentRow[]>) : refused('invalid_shipment', fault)
+      })
+      tellAll('shipments booked', commands, all)
       if (all.some((answer) => answer.kind === 'refused')) relay.wake()
       return { outcomes: all.map((answer) => toWire(answer, (rows) => ({ shipments: rows.map(shipmentMessage) }))) }
     },
@@ -31,7 +36,7 @@ export function shippingService({ db, carrier, relay, log }: Dependencies): Serv
         if (!state) return refused('invalid_shipment', 'the order id must be a UUID')
         return state.off ? done(state.shipments) : refused('already_dispatched', `the goods of order ${orderId} have left`)
       })
-      commands.forEach((command, i) => tell('shipments called off', command, answers[i] as Answer<unknown>))
+      tellAll('shipments called off', commands, answers)
       relay.wake()
       return { outcomes: answers.map((answer) => toWire(answer, (rows) => ({ shipments: rows.map(shipmentMessage) }))) }
     },
@@ -44,26 +49,47 @@ export function shippingService({ db, carrier, relay, log }: Dependencies): Serv
   }
 
   async function moveAll(commands: readonly ShipmentCommand[], to: Move) {
-    const moved = await store.moveShipments(db, commands.map((command) => command.shipmentId), to)
-    const answers = moved.map((answer): Answer<store.ShipmentRow> => ('row' in answer ? done(answer.row) : refused(answer.code, answer.message)))
-    commands.forEach(({ shipmentId: id, requestId }, i) => tell(`shipment ${to}`, { orderId: id.slice(0, 36), requestId }, answers[i] as Answer<unknown>))
+    const moved = await store.moveShipments(
+      db,
+      commands.map((command) => command.shipmentId),
+      to,
+    )
+    const answers = moved.map(
+      (answer): Answer<store.ShipmentRow> => ('row' in answer ? done(answer.row) : refused(answer.code, answer.message)),
+    )
+    const keys = commands.map(({ shipmentId: id, requestId }) => ({ orderId: id.slice(0, 36), shipment_id: id.slice(0, 41), requestId }))
+    tellAll(`shipment ${to}`, keys, answers)
     relay.wake()
     return { outcomes: answers.map((answer) => toWire(answer, shipmentMessage)) }
   }
 
-  function tell(words: string, { orderId, requestId }: { orderId: string; requestId: string }, answer: Answer<unknown>) {
-    const line = { order_id: orderId, request_id: requestId }
-    if (answer.kind === 'done') log.info(line, words)
-    else log.info({ ...line, ...(answer.kind === 'refused' && { code: answer.code }) }, `${words}: ${answer.kind}, ${answer.message}`)
+  function tellAll(
+    words: string,
+    keys: readonly { orderId: string; requestId: string; shipment_id?: string }[],
+    answers: readonly Answer<unknown>[],
+  ) {
+    answers.forEach((answer, i) => {
+      const line = { order_id: keys[i]?.orderId, shipment_id: keys[i]?.shipment_id, request_id: keys[i]?.requestId }
+      if (answer.kind === 'done') log.info(line, words)
+      else log.info({ ...line, ...(answer.kind === 'refused' && { code: answer.code }) }, `${words}: ${answer.kind}, ${answer.message}`)
+    })
   }
 }
 
 function createCommand({ orderId, shippingMethod, address, parcels }: CreateShipmentsCommand): store.CreateCommand {
   return {
     orderId,
-    shippingMethod,
+    shippingMethod: shippingMethod || 'standard',
     address: address
-      ? { name: address.name, line1: address.line1, line2: address.line2, city: address.city, region: address.region, postal_code: address.postalCode, country: address.country }
+      ? {
+          name: address.name,
+          line1: address.line1,
+          line2: address.line2,
+          city: address.city,
+          region: address.region,
+          postal_code: address.postalCode,
+          country: address.country,
+        }
       : null,
     parcels: parcels.map(({ locationId, weightGrams, items }) => ({
       locationId,

@@ -1,28 +1,34 @@
 import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
-import { connectGrpc, serveGrpc } from '../platform/grpc.ts'
+import { batched } from '../platform/batched.ts'
+import { connectGrpc, isUnavailable, serveGrpc } from '../platform/grpc.ts'
 import { migrate } from '../platform/migrate.ts'
 import { fromWire } from '../platform/outcome.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
 import { simulatedCarrier } from './carriers/simulated.ts'
 import { startRelay } from './relay.ts'
+import type { Fact } from './relay-store.ts'
 import { shippingService } from './service.ts'
 import { shipmentId } from './shipment.ts'
-import type { Fact } from './store.ts'
 
 export const startShipping: StartService = async ({ config, databaseUrl, log }) => {
   await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
   const db = openDatabase(databaseUrl, { applicationName: 'comanda shipping' })
   const carrier = simulatedCarrier()
   const orders = connectGrpc(OrdersServiceDefinition, config.grpc.addresses.orders, config.grpc.timeoutMs)
-  const tellOrders = async (facts: Fact[]) => {
-    const told = facts.map((fact) => ({
-      ...{ orderId: fact.order_id, shipmentId: shipmentId({ orderId: fact.order_id, number: fact.number }) },
-      ...{ locationId: fact.location_id, status: fact.status, at: fact.at },
-    }))
-    return (await orders.recordShipments({ facts: told })).outcomes.map(fromWire)
-  }
+  // A call that fails as a whole, for no reason of the network, is tried again in halves: one bad fact fails alone.
+  const splitOn = (error: unknown) => !isUnavailable(error)
+  const tellOrders = batched(
+    async (facts: Fact[]) => {
+      const told = facts.map((fact) => ({
+        ...{ orderId: fact.order_id, shipmentId: shipmentId({ orderId: fact.order_id, number: fact.number }) },
+        ...{ locationId: fact.location_id, status: fact.status, at: fact.at },
+      }))
+      return (await orders.recordShipments({ facts: told })).outcomes.map((outcome) => fromWire<unknown>(outcome))
+    },
+    { max: 256, concurrency: 1, splitOn },
+  )
   const relay = startRelay({ db, carrier, tellOrders, log })
   const address = `${config.grpc.host}:${config.grpc.ports.shipping}`
   const server = await serveGrpc(ShippingServiceDefinition, shippingService({ db, carrier, relay, log }), { address, log })

@@ -1,7 +1,16 @@
 import { type Database, rows, sql, type Transaction } from '../platform/postgres.ts'
-import { inNumberOrder, type Move, move, type Parcel, type ParcelAddress, type ParcelItem, parseShipmentId, type ShipmentStatus } from './shipment.ts'
+import {
+  inNumberOrder,
+  type Move,
+  move,
+  type Parcel,
+  type ParcelAddress,
+  type ParcelItem,
+  parseShipmentId,
+  type ShipmentStatus,
+} from './shipment.ts'
 
-/** Decisions per order, shipments, and the facts that orders must be told. Each function takes many, in one transaction. */
+/** Decisions per order, shipments, and the facts that orders must be told (relay-store.ts reads them). Each function takes many, in one transaction. */
 
 export type ShipmentRow = {
   order_id: string
@@ -17,6 +26,9 @@ export type ShipmentRow = {
   created_at: Date
   updated_at: Date
 }
+/** How long after a process began to book the carrier may still hear of it: longer than any call to the carrier may take. */
+const BOOKING_ENDS_AFTER = '60 seconds'
+
 export type Decision = {
   order_id: string
   status: 'requested' | 'created' | 'refused' | 'cancelled'
@@ -26,7 +38,6 @@ export type Decision = {
 }
 export type CreateCommand = { orderId: string; shippingMethod: string; address: ParcelAddress | null; parcels: Parcel[] }
 export type Booking = { order_id: string; number: number; carrier: string; tracking_number: string }
-export type Fact = { id: number; order_id: string; number: number; location_id: string; status: 'dispatched' | 'delivered'; at: Date }
 
 /** Writes the wish to ship of orders not seen before. @returns all decisions as they stand, by order id. */
 export function requestShipments(db: Database, commands: readonly CreateCommand[]): Promise<Map<string, Decision>> {
@@ -51,7 +62,10 @@ export function requestShipments(db: Database, commands: readonly CreateCommand[
         from jsonb_to_recordset(${rows(shipments)}) as r(
           order_id uuid, number int, location_id text, shipping_method text, items jsonb, address jsonb, weight_grams bigint)`)
     }
-    return readDecisions(tx, commands.map((command) => command.orderId))
+    return readDecisions(
+      tx,
+      commands.map((command) => command.orderId),
+    )
   })
 }
 
@@ -76,16 +90,21 @@ export function recordBookings(
         where s.order_id = r.order_id and s.number = r.number`)
       tx.write(sql`update order_shipments set status = 'created' where order_id = any(${created}::uuid[])`)
     }
+    // Also orders that were called off or refused while we booked: the carrier may have heard of that before it heard of our booking.
+    const isOff = (orderId: string) => locked.get(orderId) === 'cancelled' || locked.get(orderId) === 'refused'
+    const unwanted = orderIds.filter((orderId) => isOff(orderId) || (open(orderId) && refused.has(orderId)))
+    callOffAtCarrier(tx, unwanted)
     const refusals = [...refused].filter(([orderId]) => open(orderId)).map(([order_id, why]) => ({ order_id, ...why }))
     if (refusals.length > 0) {
       // One parcel refused is all refused: what the carrier did book of this order is called off there.
       tx.write(sql`
-        update order_shipments o set status = 'refused', refusal_code = r.code, refusal_message = r.message, carrier_cancel_due = true
+        update order_shipments o set status = 'refused', refusal_code = r.code, refusal_message = r.message
         from jsonb_to_recordset(${rows(refusals)}) as r(order_id uuid, code text, message text) where o.order_id = r.order_id`)
-      cancelAll(tx, refusals.map((refusal) => refusal.order_id))
+      cancelAll(
+        tx,
+        refusals.map((refusal) => refusal.order_id),
+      )
     }
-    const late = [...booked.keys()].filter((orderId) => locked.get(orderId) === 'cancelled')
-    if (late.length > 0) tx.write(sql`update order_shipments set carrier_cancel_due = true where order_id = any(${late}::uuid[])`)
     return readDecisions(tx, orderIds)
   })
 }
@@ -94,24 +113,34 @@ export function recordBookings(
  * Calls all shipments of each order off, or none once one was dispatched. An order never seen gets a tombstone.
  * @returns by order id: whether it is off.
  */
-export function cancelShipments(db: Database, orderIds: readonly string[]): Promise<Map<string, { off: boolean; shipments: ShipmentRow[] }>> {
-  return db.transaction(async (tx) => {
-    const unique = [...new Set(orderIds)]
-    tx.write(sql`
+export function cancelShipments(
+  db: Database,
+  orderIds: readonly string[],
+): Promise<Map<string, { off: boolean; shipments: ShipmentRow[] }>> {
+  return db.transaction(
+    async (tx) => {
+      const unique = [...new Set(orderIds)]
+      tx.write(sql`
       insert into order_shipments (order_id, status)
       select order_id, 'cancelled' from jsonb_to_recordset(${rows(unique.map((order_id) => ({ order_id })))}) as r(order_id uuid) order by order_id
       on conflict (order_id) do nothing`)
-    const locked = await lockDecisions(tx, unique)
-    const before = await readShipments(tx, unique)
-    const hasLeft = (orderId: string) => before.some((row) => row.order_id === orderId && (row.status === 'dispatched' || row.status === 'delivered'))
-    const stop = unique.filter((orderId) => ['requested', 'created'].includes(locked.get(orderId) ?? '') && !hasLeft(orderId))
-    if (stop.length > 0) {
-      tx.write(sql`update order_shipments set status = 'cancelled', carrier_cancel_due = true where order_id = any(${stop}::uuid[])`)
-      cancelAll(tx, stop)
-    }
-    const after = await readShipments(tx, unique)
-    return new Map(unique.map((orderId) => [orderId, { off: !hasLeft(orderId), shipments: after.filter((row) => row.order_id === orderId) }]))
-  }, { retryOn: ['23505'] })
+      const locked = await lockDecisions(tx, unique)
+      const before = await readShipments(tx, unique)
+      const hasLeft = (orderId: string) =>
+        before.some((row) => row.order_id === orderId && (row.status === 'dispatched' || row.status === 'delivered'))
+      const stop = unique.filter((orderId) => ['requested', 'created'].includes(locked.get(orderId) ?? '') && !hasLeft(orderId))
+      if (stop.length > 0) {
+        callOffAtCarrier(tx, stop)
+        tx.write(sql`update order_shipments set status = 'cancelled' where order_id = any(${stop}::uuid[])`)
+        cancelAll(tx, stop)
+      }
+      const after = await readShipments(tx, unique)
+      return new Map(
+        unique.map((orderId) => [orderId, { off: !hasLeft(orderId), shipments: after.filter((row) => row.order_id === orderId) }]),
+      )
+    },
+    { retryOn: ['23505'] },
+  )
 }
 
 export type Moved = { row: ShipmentRow } | { code: string; message: string }
@@ -121,8 +150,12 @@ export function moveShipments(db: Database, shipmentIds: readonly string[], to: 
   return db.transaction(async (tx) => {
     const keys = shipmentIds.map(parseShipmentId)
     const orderIds = [...new Set(keys.flatMap((key) => key?.orderId ?? []))]
-    await lockDecisions(tx, orderIds)
-    const known = new Map((await readShipments(tx, orderIds)).map((row) => [`${row.order_id}-${row.number}`, row]))
+    const [, shipments, [clock]] = await Promise.all([
+      lockDecisions(tx, orderIds),
+      readShipments(tx, orderIds),
+      tx.query<{ now: Date }>(sql`select now()`),
+    ])
+    const known = new Map(shipments.map((row) => [`${row.order_id}-${row.number}`, row]))
     const changed: ShipmentRow[] = []
     const answers = shipmentIds.map((id): Moved => {
       const row = known.get(id)
@@ -130,7 +163,7 @@ export function moveShipments(db: Database, shipmentIds: readonly string[], to: 
       const decision = move(row.status, to)
       if (decision === 'already') return { row }
       if ('code' in decision) return decision
-      row.status = decision.status
+      Object.assign(row, { status: decision.status, updated_at: clock?.now })
       changed.push(row)
       return { row }
     })
@@ -152,25 +185,16 @@ export async function getShipments(db: Database, ids: readonly string[]): Promis
   return new Map((await readShipments(db, orderIds)).map((row) => [`${row.order_id}-${row.number}`, row]))
 }
 
-/** Facts that orders has not been told, oldest first. */
-export function untoldFacts(db: Database, limit: number): Promise<Fact[]> {
-  return db.query<Fact>(sql`
-    select id, order_id, number, location_id, status, at from facts where told_at is null order by id limit ${limit}::int`)
-}
-
-export async function markTold(db: Database, ids: readonly number[]): Promise<void> {
-  await db.query(sql`update facts set told_at = now() where id = any(${ids}::bigint[])`)
-}
-
-/** Shipments whose booking must still be called off at the carrier. */
-export function carrierCancelsDue(db: Database, limit: number): Promise<{ order_id: string; number: number }[]> {
-  return db.query(sql`
-    select o.order_id, s.number from order_shipments o left join shipments s on s.order_id = o.order_id
-    where o.carrier_cancel_due order by o.order_id, s.number limit ${limit}::int`)
-}
-
-export async function markCarrierCancelled(db: Database, orderIds: readonly string[]): Promise<void> {
-  await db.query(sql`update order_shipments set carrier_cancel_due = false where order_id = any(${orderIds}::uuid[])`)
+/**
+ * The relay is to tell the carrier. Call it before the status leaves `requested`: a booking may be on its way then, of a process that may die
+ * before it learns of the cancel, so the carrier is told once more when every booking has arrived or failed.
+ */
+function callOffAtCarrier(tx: Transaction, orderIds: readonly string[]): void {
+  if (orderIds.length === 0) return
+  tx.write(sql`
+    update order_shipments set carrier_cancel_due = true, carrier_cancel_at = now(), carrier_cancel_asks = carrier_cancel_asks + 1,
+      carrier_cancel_again_at = case when status = 'requested' then now() + ${BOOKING_ENDS_AFTER}::interval else carrier_cancel_again_at end
+    where order_id = any(${orderIds}::uuid[])`)
 }
 
 function cancelAll(tx: Transaction, orderIds: readonly string[]): void {

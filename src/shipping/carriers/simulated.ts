@@ -18,9 +18,14 @@ export function simulatedCarrier(): Carrier {
 }
 
 function book({ shipmentId, weightGrams, address }: BookRequest): BookAnswer {
-  if (address && NOT_SERVED.has(address.country)) return { kind: 'refused', code: 'carrier_refused', message: `the carrier does not serve ${address.country}` }
+  if (address && NOT_SERVED.has(address.country))
+    return { kind: 'refused', code: 'carrier_refused', message: `the carrier does not serve ${address.country}` }
   if (weightGrams > HEAVIEST_GRAMS) {
-    return { kind: 'refused', code: 'carrier_refused', message: `the parcel weighs ${weightGrams} g; the carrier takes ${HEAVIEST_GRAMS} g at most` }
+    return {
+      kind: 'refused',
+      code: 'carrier_refused',
+      message: `the parcel weighs ${weightGrams} g; the carrier takes ${HEAVIEST_GRAMS} g at most`,
+    }
   }
   return { kind: 'booked', carrier: NAME, trackingNumber: trackingNumber(shipmentId) }
 }
