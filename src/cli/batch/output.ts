@@ -24,7 +24,8 @@ export async function openOutput(path: string | undefined): Promise<Output> {
   return {
     async write(result) {
       check()
-      if (stream.write(`${JSON.stringify(result)}\n`)) return
+      const line = `${JSON.stringify(result)}\n`
+      if (stream.write(line)) return
       drained ??= once(stream, 'drain').catch(() => undefined)
       await drained
       drained = undefined
