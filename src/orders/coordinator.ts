@@ -36,7 +36,7 @@ export function startCoordinator({ db, services, around, leaseMs, log }: Depende
   })
   const save = async (change: Change): Promise<Order | null> => {
     const saved = await saveOne(change)
-    return saved && { ...change.order, ...saved, updated_at: around.now() }
+    return saved && { ...change.order, ...saved }
   }
 
   // Parked like any other trouble: visible, tried again ever more rarely, and in nobody's way.

@@ -29,7 +29,7 @@ export function acceptOrders(db: Database, orders: readonly Order[], leaseMs: nu
     select id, created_at, due_at from accepted`)
 }
 
-export type Saved = { version: number; due_at: Date | null }
+export type Saved = { version: number; due_at: Date | null; updated_at: Date }
 
 /**
  * Writes changes, each only if its order still has the version and epoch that the change was made from.
@@ -63,13 +63,13 @@ export async function saveChanges(db: Database, changes: readonly Change[], leas
           waiting_reason = c.waiting_reason, waiting_since = c.waiting_since, version = o.version + 1, updated_at = now()
       from change c
       where o.id = c.id and o.version = c.version and o.epoch = c.epoch
-      returning o.id, o.version, o.due_at, c.event_type, c.event_data
+      returning o.id, o.version, o.due_at, o.updated_at, c.event_type, c.event_data
     ), told as (
       insert into order_events (order_id, type, data)
       select id, event_type, coalesce(event_data, '{}') from saved where event_type is not null
     )
-    select id, version, due_at from saved`)
-  const written = new Map(saved.map(({ id, version, due_at }) => [id, { version, due_at }]))
+    select id, version, due_at, updated_at from saved`)
+  const written = new Map(saved.map(({ id, ...row }) => [id, row]))
   return changes.map((change) => (chosen.get(change.order.id) === change && written.get(change.order.id)) || null)
 }
 
