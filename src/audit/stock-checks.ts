@@ -42,18 +42,12 @@ export const stockChecks: readonly Check[] = [
     about: 'movements',
     title: 'the movements of each order come to what its reservation holds and what has left',
     query: `
-      with wanted as (
-        select order_id, product_id, location_id, sum(case when status = 'held' and not has_left then quantity else 0 end) as reserved,
-               sum(case when has_left then -quantity else 0 end) as on_hand
-        from (${PARTS}) p group by 1, 2, 3
-      ), moved as (
-        select order_id, product_id, location_id, sum(reserved_delta) as reserved, sum(on_hand_delta) as on_hand
-        from movements where order_id is not null group by 1, 2, 3
-      )
-      select coalesce(w.order_id, m.order_id) as order_id, coalesce(w.product_id, m.product_id) as product_id,
-             coalesce(w.location_id, m.location_id) as location_id, w.reserved, m.reserved as moved_reserved, w.on_hand, m.on_hand as moved_on_hand
-      from wanted w full join moved m on m.order_id = w.order_id and m.product_id = w.product_id and m.location_id = w.location_id
-      where (coalesce(w.reserved, 0), coalesce(w.on_hand, 0)) is distinct from (coalesce(m.reserved, 0), coalesce(m.on_hand, 0))`,
+      select order_id, product_id, location_id, sum(reserved) as reserved_off_by, sum(on_hand) as on_hand_off_by from (
+        select order_id, product_id, location_id, reserved_delta as reserved, on_hand_delta as on_hand from movements where order_id is not null
+        union all
+        select order_id, product_id, location_id, case when status = 'held' and not has_left then -quantity else 0 end, case when has_left then quantity else 0 end
+        from (${PARTS}) p
+      ) moved_less_wanted group by 1, 2, 3 having sum(reserved) <> 0 or sum(on_hand) <> 0`,
   },
   {
     id: 'I08',

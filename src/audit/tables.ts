@@ -7,12 +7,24 @@ import type { Subject } from './check.ts'
  */
 export type CopiedTable = { name: string; from: OwnerName; columns: string; select: string }
 
-// Canonical: in byte order, whatever the collation of the database. All read from `parts`.
-const CONTENTS = `(select string_agg(product_id || '×' || units, ', ' order by product_id collate "C")
-                from (select product_id, sum(quantity) as units from parts group by 1) p)`
-const BY_LOCATION = `(select string_agg(location_id || ': ' || product_id || '×' || units, ', ' order by location_id collate "C", product_id collate "C")
-                from (select location_id, product_id, sum(quantity) as units from parts group by 1, 2) p)`
-const PRICES = `(select string_agg(price, ', ' order by price collate "C") from (select distinct product_id || ' at ' || unit_price_minor as price from parts) p)`
+/**
+ * By order: its contents, where they lie and what they cost, each as one canonical text, in byte order whatever the collation of the
+ * database. One pass over all of `parts` (order_id, location_id, product_id, quantity, unit_price_minor): 2.4 s for 200,000 parts on a
+ * busy machine, where a subquery per order took 6 s to 15 s.
+ */
+const textsByOrder = (parts: string) => `
+      select order_id, string_agg(distinct content, ', ' order by content) as contents, string_agg(distinct place, ', ' order by place) as by_location,
+             string_agg(distinct price, ', ' order by price) as prices
+      from (
+        select order_id, (product_id || '×' || sum(quantity) over (partition by order_id, product_id)) collate "C" as content,
+               (location_id || ': ' || product_id || '×' || sum(quantity) over (partition by order_id, product_id, location_id)) collate "C" as place,
+               (product_id || ' at ' || unit_price_minor) collate "C" as price
+        from (${parts}) p) t
+      group by order_id`
+
+/** The contents of one shipment, from its column `items`. */
+const CONTENTS = `(select string_agg(product_id || '×' || quantity, ', ' order by product_id collate "C", quantity)
+              from jsonb_to_recordset(s.items) as item(product_id text, quantity bigint)) as contents`
 
 /** In the order of copying: orders last, so that whatever was done for an order finds its order here. */
 export const COPIED_TABLES: readonly CopiedTable[] = [
@@ -23,12 +35,10 @@ export const COPIED_TABLES: readonly CopiedTable[] = [
     select: `
       select r.order_id, r.status, r.currency, i.contents, i.by_location, i.prices,
              (select string_agg(location_id, ', ' order by location_id collate "C") from unnest(r.committed_locations) as c(location_id)) as left_from
-      from reservations r cross join lateral (
-        with parts as (
-          select item.product_id, item.unit_price_minor, part.location_id, part.quantity
-          from jsonb_to_recordset(r.items) as item(product_id text, unit_price_minor bigint, allocations jsonb)
-          cross join lateral jsonb_to_recordset(item.allocations) as part(location_id text, quantity bigint))
-        select ${CONTENTS} as contents, ${BY_LOCATION} as by_location, ${PRICES} as prices) i`,
+      from reservations r left join (${textsByOrder(`
+        select r.order_id, part.location_id, item.product_id, part.quantity, item.unit_price_minor
+        from reservations r cross join lateral jsonb_to_recordset(r.items) as item(product_id text, unit_price_minor bigint, allocations jsonb)
+        cross join lateral jsonb_to_recordset(item.allocations) as part(location_id text, quantity bigint)`)}) i on i.order_id = r.order_id`,
   },
   {
     name: 'p_payments',
@@ -51,19 +61,19 @@ export const COPIED_TABLES: readonly CopiedTable[] = [
     columns: `order_id uuid, decision text, live bigint, live_locations bigint, dispatched bigint, delivered bigint, left_from text, untold bigint,
               contents text, by_location text`,
     select: `
-      select d.order_id, d.status as decision, n.live, n.live_locations, n.dispatched, n.delivered, n.left_from, i.contents, i.by_location,
-             (select count(*) from facts f where f.order_id = d.order_id and f.told_at is null) as untold
-      from order_shipments d cross join lateral (
-        select count(*) filter (where status <> 'cancelled') as live, count(distinct location_id) filter (where status <> 'cancelled') as live_locations,
+      select d.order_id, d.status as decision, coalesce(n.live, 0) as live, coalesce(n.live_locations, 0) as live_locations,
+             coalesce(n.dispatched, 0) as dispatched, coalesce(n.delivered, 0) as delivered, n.left_from, coalesce(f.untold, 0) as untold, i.contents, i.by_location
+      from order_shipments d
+      left join (
+        select order_id, count(*) filter (where status <> 'cancelled') as live, count(distinct location_id) filter (where status <> 'cancelled') as live_locations,
                count(*) filter (where status = 'dispatched') as dispatched, count(*) filter (where status = 'delivered') as delivered,
                string_agg(location_id, ', ' order by location_id collate "C") filter (where status in ('dispatched', 'delivered')) as left_from
-        from shipments s where s.order_id = d.order_id) n
-      cross join lateral (
-        with parts as (
-          select s.location_id, item.product_id, item.quantity
-          from shipments s cross join lateral jsonb_to_recordset(s.items) as item(product_id text, quantity bigint)
-          where s.order_id = d.order_id and s.status <> 'cancelled')
-        select ${CONTENTS} as contents, ${BY_LOCATION} as by_location) i`,
+        from shipments group by order_id) n on n.order_id = d.order_id
+      left join (select order_id, count(*) as untold from facts where told_at is null group by order_id) f on f.order_id = d.order_id
+      left join (${textsByOrder(`
+        select s.order_id, s.location_id, item.product_id, item.quantity, 0 as unit_price_minor
+        from shipments s cross join lateral jsonb_to_recordset(s.items) as item(product_id text, quantity bigint)
+        where s.status <> 'cancelled'`)}) i on i.order_id = d.order_id`,
   },
   {
     name: 's_shipments',
@@ -71,10 +81,8 @@ export const COPIED_TABLES: readonly CopiedTable[] = [
     columns: 'id text, order_id uuid, status text, location_id text, carrier text, tracking_number text, contents text',
     select: `
       select s.order_id || '-' || s.number as id, s.order_id, s.status, s.location_id, coalesce(s.carrier, '') as carrier,
-             coalesce(s.tracking_number, '') as tracking_number, i.contents
-      from shipments s cross join lateral (
-        with parts as (select product_id, quantity from jsonb_to_recordset(s.items) as item(product_id text, quantity bigint))
-        select ${CONTENTS} as contents) i`,
+             coalesce(s.tracking_number, '') as tracking_number, ${CONTENTS}
+      from shipments s`,
   },
   {
     name: 'o_orders',
@@ -87,9 +95,10 @@ export const COPIED_TABLES: readonly CopiedTable[] = [
       select o.id, o.status, o.currency, o.total_minor, o.payment_method, o.rejected_by, o.payment->>'status' as payment_status,
              (o.payment->>'amount_minor')::bigint as payment_amount_minor, i.contents, i.prices,
              o.work is null and o.updated_at < (select at from began) and coalesce(s.untold, 0) = 0 as at_rest
-      from orders o left join s_orders s on s.order_id = o.id cross join lateral (
-        with parts as (select product_id, quantity, unit_price_minor from jsonb_to_recordset(o.items) as item(product_id text, quantity bigint, unit_price_minor bigint))
-        select ${CONTENTS} as contents, ${PRICES} as prices) i`,
+      from orders o left join s_orders s on s.order_id = o.id
+      left join (${textsByOrder(`
+        select o.id as order_id, '' as location_id, item.product_id, item.quantity, item.unit_price_minor
+        from orders o cross join lateral jsonb_to_recordset(o.items) as item(product_id text, quantity bigint, unit_price_minor bigint)`)}) i on i.order_id = o.id`,
   },
   {
     name: 'o_shipments',
@@ -98,12 +107,9 @@ export const COPIED_TABLES: readonly CopiedTable[] = [
       'order_id uuid, id text, status text, location_id text, carrier text, tracking_number text, stock_committed boolean, contents text',
     select: `
       select o.id as order_id, s.id, s.status, s.location_id, coalesce(s.carrier, '') as carrier, coalesce(s.tracking_number, '') as tracking_number,
-             s.stock_committed, i.contents
+             s.stock_committed, ${CONTENTS}
       from orders o cross join lateral jsonb_to_recordset(o.shipments) as s(
-        id text, status text, location_id text, carrier text, tracking_number text, items jsonb, stock_committed boolean)
-      cross join lateral (
-        with parts as (select product_id, quantity from jsonb_to_recordset(s.items) as item(product_id text, quantity bigint))
-        select ${CONTENTS} as contents) i`,
+        id text, status text, location_id text, carrier text, tracking_number text, items jsonb, stock_committed boolean)`,
   },
 ]
 
