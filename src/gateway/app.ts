@@ -1,25 +1,34 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import swaggerUi from '@fastify/swagger-ui'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { newId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Clients } from './clients.ts'
-import { asProblem, Problem, sendProblem } from './errors.ts'
+import { answerBrokenHttp, asProblem, Problem, sendProblem } from './errors.ts'
+import { openApi, type Served } from './openapi.ts'
 import { errorRoutes } from './routes/errors.ts'
 import { healthRoutes } from './routes/health.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { paymentRoutes } from './routes/payments.ts'
 import { productRoutes } from './routes/products.ts'
 import { shipmentRoutes } from './routes/shipments.ts'
+import { waitingRoom } from './wait.ts'
 
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
 export type GatewayDependencies = { clients: Clients; waitMs: number; log: Log }
 
 const BODY_LIMIT = 64 * 1024
-const DESCRIPTION = 'Takes orders, reserves the stock, takes the money and ships. Money is in minor units (cents) with a currency; times are ISO 8601; errors are problem+json.'
+/** The API answers with data only; the page at /docs has a policy of its own. */
+const API_POLICY = { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } }
+const DOCS_POLICY = {
+  'default-src': ["'self'"],
+  'style-src': ["'self'", "'unsafe-inline'"],
+  'img-src': ["'self'", 'data:'],
+  'object-src': ["'none'"],
+}
 
 /** The REST gateway, ready to listen or to be injected into. */
 export async function buildGateway(dependencies: GatewayDependencies): Promise<App> {
@@ -31,39 +40,40 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000,
     routerOptions: { maxParamLength: 200 },
-    onProtoPoisoning: 'error',
-    onConstructorPoisoning: 'error',
     forceCloseConnections: 'idle',
+    return503OnClosing: false,
     genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? newId(),
     // Nothing is bent into shape: a number in quotes is a wrong number, an unknown field is an error.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, verbose: true } },
     frameworkErrors: (error, request, reply) => void sendProblem(request, reply, asProblem(error)),
+    clientErrorHandler: answerBrokenHttp,
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.server.headersTimeout = 10_000
+  readJsonOnly(app as unknown as App)
 
-  const served: { method: string; pattern: RegExp }[] = []
-  app.addHook('onRoute', ({ method, url }) => {
-    const pattern = new RegExp(`^${url.replace(/:[^/]+/g, '[^/]+').replace('*', '.*')}$`)
-    for (const one of [method].flat()) served.push({ method: one, pattern })
+  const served: Served[] = []
+  app.addHook('onRoute', ({ method, url, config }) => {
+    for (const one of [method].flat()) served.push({ method: one, url, problems: config?.problems ?? [] })
   })
-  app.addHook('onSend', async (request, reply) => void reply.header('x-request-id', request.id))
+  app.addHook('onRequest', (request, reply, next) => {
+    reply.header('x-request-id', request.id)
+    next()
+  })
   app.setErrorHandler((error, request, reply) => {
     const problem = asProblem(error)
     if (problem.code === 'internal_error') log.error({ request_id: request.id, err: error }, 'request failed')
     return sendProblem(request, reply, problem)
   })
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0] ?? ''
-    const allow = [...new Set(served.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))]
-    const problem = allow.length > 0 ? new Problem('method_not_allowed', `this path takes ${allow.join(', ')}`, { allow }) : new Problem('not_found', 'there is nothing at this path')
-    return sendProblem(request, reply, problem)
-  })
+  app.setNotFoundHandler((request, reply) => sendProblem(request, reply, noSuchRoute(served, request.method, request.url)))
 
-  await app.register(helmet, { contentSecurityPolicy: false, crossOriginEmbedderPolicy: false })
-  await app.register(swagger, { openapi: { openapi: '3.1.0', info: { title: 'Comanda', version: '0.1.0', description: DESCRIPTION } } })
+  const room = waitingRoom()
+  app.addHook('preClose', async () => room.close())
+
+  await app.register(helmet, { contentSecurityPolicy: API_POLICY, crossOriginEmbedderPolicy: false, strictTransportSecurity: false })
+  await app.register(swagger, openApi(served))
   await app.register(async (scope) => {
     const routes = scope as unknown as App
-    orderRoutes(routes, dependencies)
+    orderRoutes(routes, { ...dependencies, room })
     productRoutes(routes, dependencies)
     shipmentRoutes(routes, dependencies)
     paymentRoutes(routes, dependencies)
@@ -71,10 +81,37 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     errorRoutes(routes)
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
-  await app.register(swaggerUi, { routePrefix: '/docs' })
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY })
   return app as unknown as App
 }
 
 function saneRequestId(given: string | string[] | undefined): string | undefined {
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : undefined
+}
+
+/** Bodies are JSON. An empty one is no body, also when a client says that it is JSON: commands like dispatch take none. */
+function readJsonOnly(app: App): void {
+  app.removeAllContentTypeParsers()
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') return done(null, undefined)
+    parse(request, body as string, (error, value) => {
+      done(error ? new Problem('invalid_json', 'the body is not valid JSON, or has a field __proto__ or constructor') : null, value)
+    })
+  })
+}
+
+/** 405 where another method would do, else 404. */
+function noSuchRoute(served: readonly Served[], method: string, url: string): Problem {
+  const path = url.split('?')[0] ?? ''
+  const fits = (pattern: string) =>
+    new RegExp(
+      `^${pattern
+        .replace(/[.]/g, '\\.')
+        .replace(/:[^/]+/g, '[^/]+')
+        .replace('*', '.*')}$`,
+    ).test(path)
+  const allow = [...new Set(served.filter((route) => fits(route.url)).map((route) => route.method))]
+  if (allow.length === 0 || allow.includes(method)) return new Problem('not_found', 'there is nothing at this path')
+  return new Problem('method_not_allowed', `this path takes ${allow.join(', ')}`, { allow })
 }

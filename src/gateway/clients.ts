@@ -34,20 +34,66 @@ export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
   const shipping = connectGrpc(ShippingServiceDefinition, addresses.shipping, timeoutMs)
   const health = OWNERS.map((owner) => ({ owner, client: connectGrpc(HealthDefinition, addresses[owner], HEALTH_MS) }))
   return {
-    placeOrder: placer(orders),
-    getOrder: byId(async (orderIds) => (await orders.getOrders({ orderIds })).orders, (order) => order.id),
-    listOrders: batched(async (queries: NonNullable<Parameters<typeof orders.listOrders>[0]['queries']>[number][]) => (await orders.listOrders({ queries })).pages, READS),
-    listOrderEvents: byId(async (orderIds) => (await orders.listOrderEvents({ orderIds })).histories, (history) => history.orderId),
-    cancelOrder: batched(async (commands: { orderId: string; requestId: string; reason: string }[]) => (await orders.cancelOrders({ commands })).outcomes.map(fromWire), WRITES),
-    getProduct: byId<Product>(async (productIds) => (await inventory.getProducts({ productIds })).products, (product) => product.id),
-    listProducts: batched(async (queries: { after: string; limit: number; availableAtMost: number }[]) => (await inventory.listProducts({ queries })).pages, READS),
-    createProduct: batched(async (products: Parameters<typeof Product.fromPartial>[0][]) => (await inventory.createProducts({ products })).outcomes.map(fromWire), WRITES),
-    receiveStock: batched(async (commands: { receiptId: string; productId: string; locationId: string; quantity: number; reason: string }[]) => (await inventory.receiveStock({ commands })).outcomes.map(fromWire), WRITES),
-    adjustStock: batched(async (commands: { productId: string; locationId: string; onHand: number; expectedOnHand: number; reason: string }[]) => (await inventory.adjustStock({ commands })).outcomes.map(fromWire), WRITES),
-    getPayment: byId(async (orderIds) => (await payment.getPayments({ orderIds })).payments, (found) => found.orderId),
-    getShipment: byId(async (shipmentIds) => (await shipping.getShipments({ shipmentIds })).shipments, (shipment) => shipment.id),
-    dispatchShipment: batched(async (commands: { shipmentId: string; requestId: string }[]) => (await shipping.dispatchShipments({ commands })).outcomes.map(fromWire), WRITES),
-    deliverShipment: batched(async (commands: { shipmentId: string; requestId: string }[]) => (await shipping.deliverShipments({ commands })).outcomes.map(fromWire), WRITES),
+    placeOrder: placer(orders, timeoutMs),
+    getOrder: byId(
+      async (orderIds) => (await orders.getOrders({ orderIds })).orders,
+      (order) => order.id,
+    ),
+    listOrders: batched(
+      async (queries: NonNullable<Parameters<typeof orders.listOrders>[0]['queries']>[number][]) =>
+        (await orders.listOrders({ queries })).pages,
+      READS,
+    ),
+    listOrderEvents: byId(
+      async (orderIds) => (await orders.listOrderEvents({ orderIds })).histories,
+      (history) => history.orderId,
+    ),
+    cancelOrder: batched(
+      async (commands: { orderId: string; requestId: string; reason: string }[]) =>
+        (await orders.cancelOrders({ commands })).outcomes.map(fromWire),
+      WRITES,
+    ),
+    getProduct: byId<Product>(
+      async (productIds) => (await inventory.getProducts({ productIds })).products,
+      (product) => product.id,
+    ),
+    listProducts: batched(
+      async (queries: { after: string; limit: number; availableAtMost: number }[]) => (await inventory.listProducts({ queries })).pages,
+      READS,
+    ),
+    createProduct: batched(
+      async (products: Parameters<typeof Product.fromPartial>[0][]) =>
+        (await inventory.createProducts({ products })).outcomes.map(fromWire),
+      WRITES,
+    ),
+    receiveStock: batched(
+      async (commands: { receiptId: string; productId: string; locationId: string; quantity: number; reason: string }[]) =>
+        (await inventory.receiveStock({ commands })).outcomes.map(fromWire),
+      WRITES,
+    ),
+    adjustStock: batched(
+      async (commands: { productId: string; locationId: string; onHand: number; expectedOnHand: number; reason: string }[]) =>
+        (await inventory.adjustStock({ commands })).outcomes.map(fromWire),
+      WRITES,
+    ),
+    getPayment: byId(
+      async (orderIds) => (await payment.getPayments({ orderIds })).payments,
+      (found) => found.orderId,
+    ),
+    getShipment: byId(
+      async (shipmentIds) => (await shipping.getShipments({ shipmentIds })).shipments,
+      (shipment) => shipment.id,
+    ),
+    dispatchShipment: batched(
+      async (commands: { shipmentId: string; requestId: string }[]) =>
+        (await shipping.dispatchShipments({ commands })).outcomes.map(fromWire),
+      WRITES,
+    ),
+    deliverShipment: batched(
+      async (commands: { shipmentId: string; requestId: string }[]) =>
+        (await shipping.deliverShipments({ commands })).outcomes.map(fromWire),
+      WRITES,
+    ),
     /** By service: `ready`, or what is wrong. */
     async health(): Promise<Record<string, string>> {
       const states = health.map(async ({ owner, client }): Promise<[string, string]> => {

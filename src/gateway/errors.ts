@@ -1,13 +1,17 @@
-import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientError, Status } from 'nice-grpc'
 import { QueueFullError } from '../platform/batched.ts'
 import { ERRORS, type ErrorCode, isErrorCode } from '../platform/errors.ts'
 import { isUnavailable } from '../platform/grpc.ts'
+import { newId } from '../platform/ids.ts'
+import type { Answer } from '../platform/outcome.ts'
+import { type FieldError, fieldErrors } from './validation.ts'
 
 /** From refusals and failures to problem+json (RFC 9457), once for all routes. */
 
 type Extra = { errors?: FieldError[]; order_id?: string; retryAfter?: number; allow?: string[] }
-export type FieldError = { field: string; message: string }
 
 /** An answer that is a problem. Thrown by routes, sent by {@link sendProblem}. */
 export class Problem extends Error {
@@ -20,55 +24,87 @@ export class Problem extends Error {
   }
 }
 
-/** A refusal of a service; codes the catalogue does not have become `otherwise`. */
-export function refusal({ code, message }: { code: string; message: string }, extra: Extra = {}, otherwise: ErrorCode = 'order_rejected'): Problem {
-  return new Problem(isErrorCode(code) ? code : otherwise, message, extra)
+/** The value of an answer that is done. @throws a {@link Problem} for any other. */
+export function doneOrThrow<T>(answer: Answer<T>): T {
+  switch (answer.kind) {
+    case 'done':
+      return answer.value
+    case 'refused':
+      throw refusal(answer)
+    case 'unknown':
+      throw new Problem('unavailable', answer.message, { retryAfter: 1 })
+    default:
+      return answer satisfies never
+  }
+}
+
+/** A refusal of a service; a code that the catalogue does not have is told in `detail`. */
+export function refusal({ code, message }: { code: string; message: string }, extra: Extra = {}): Problem {
+  return isErrorCode(code) ? new Problem(code, message, extra) : new Problem('order_rejected', `${message} (${code})`, extra)
 }
 
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
-  const { status, title } = ERRORS[problem.code]
-  const { retryAfter, allow, ...extra } = problem.extra
+  const { retryAfter, allow, order_id } = problem.extra
+  reply.header('x-request-id', request.id)
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   if (allow) reply.header('allow', allow.join(', '))
-  if (extra.order_id) reply.header('location', `/orders/${extra.order_id}`)
-  const body = { type: `/errors/${problem.code}`, title, status, code: problem.code, detail: problem.message, ...extra, request_id: request.id }
+  if (order_id) reply.header('location', `/orders/${order_id}`)
   // Already a string: the route's own response schema is not for problems.
-  return reply.code(status).type('application/problem+json').serializer(String).send(JSON.stringify(body))
+  const send = reply.code(ERRORS[problem.code].status).type('application/problem+json').serializer(String)
+  return send.send(JSON.stringify(bodyOf(problem, request.id)))
+}
+
+function bodyOf({ code, message, extra: { errors, order_id } }: Problem, requestId: string) {
+  const { status, title } = ERRORS[code]
+  return {
+    ...{ type: `/errors/${code}`, title, status, code, detail: message },
+    ...(errors && { errors }),
+    ...(order_id && { order_id }),
+    request_id: requestId,
+  }
+}
+
+/** What Node can't read as HTTP never becomes a request; it is answered on the bare connection. */
+export function answerBrokenHttp(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const problem = brokenHttp(error.code)
+  const { status } = ERRORS[problem.code]
+  const body = JSON.stringify(bodyOf(problem, newId()))
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}`
+  socket.end(`${head}\r\nconnection: close\r\n\r\n${body}`)
+}
+
+function brokenHttp(code: string | undefined): Problem {
+  if (code === 'HPE_HEADER_OVERFLOW') return new Problem('headers_too_large', 'the headers have more than 16 KiB')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new Problem('request_timeout', 'the request did not arrive in time')
+  return new Problem('invalid_request', 'this is not HTTP')
 }
 
 /** Any error at all, as a problem. What nobody foresaw is `internal_error`, and says nothing about the inside. */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
-  const { validation, validationContext, statusCode, code } = error as FastifyError
-  if (validation) return invalid(validation.map((fault) => fieldError(fault, validationContext)))
-  if (error instanceof QueueFullError) return new Problem('overloaded', 'too many requests are waiting; nothing was stored', { retryAfter: 1 })
-  if (isUnavailable(error)) return new Problem('unavailable', 'a service can not be reached or did not answer in time', { retryAfter: 1 })
+  const { validation, validationContext, statusCode = 500, code } = error as FastifyError
+  if (validation) return invalid(fieldErrors(validation, validationContext))
+  if (error instanceof QueueFullError)
+    return new Problem('overloaded', 'too many requests are waiting; nothing was stored', { retryAfter: 1 })
+  if (isUnavailable(error)) return new Problem('unavailable', "a service can't be reached or did not answer in time", { retryAfter: 1 })
   if (error instanceof ClientError && error.code === Status.INVALID_ARGUMENT) return new Problem('invalid_request', error.details)
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('body_too_large', 'the body has more than 64 KiB')
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('unsupported_media_type', 'send application/json')
-  if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return new Problem('invalid_json', 'the body is empty')
-  if (statusCode === 400 || error instanceof SyntaxError) return new Problem('invalid_json', 'the body is not valid JSON')
+  if (code === 'FST_ERR_MAX_PARAM_LENGTH') return new Problem('not_found', 'there is nothing here: the id in the path is too long')
+  if (code === 'FST_ERR_BAD_URL')
+    return new Problem('invalid_request', 'the path is not a valid URL: a % must be followed by two hex digits of UTF-8')
+  if (error instanceof SyntaxError) return new Problem('invalid_json', 'the body is not valid JSON')
+  if (statusCode >= 400 && statusCode < 500) return new Problem('invalid_request', (error as Error).message)
   return new Problem('internal_error', 'something went wrong here; the log has it under this request id')
 }
+
+/** More is of no use to anyone, and a body of 64 KiB can hold thousands of mistakes. */
+const MOST_ERRORS_TOLD = 100
 
 export function invalid(errors: FieldError[]): Problem {
   const [first] = errors
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
-  return new Problem('invalid_request', first ? `${first.field} ${first.message}${more}` : 'the request is not valid', { errors })
-}
-
-type Fault = FastifySchemaValidationError & { parentSchema?: { description?: string } }
-
-/** A validator's complaint in plain words: `items[1].quantity` "must be a whole number from 1 to 10000". The value itself is never repeated. */
-function fieldError(fault: Fault, context = 'body'): FieldError {
-  const path = fault.instancePath.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-  const params = fault.params as Record<string, string>
-  const child = params.missingProperty ?? params.additionalProperty
-  const names = child === undefined ? path : [...path, child]
-  const dotted = names.map((part, i) => (/^\d+$/.test(part) ? `[${part}]` : i === 0 ? part : `.${part}`)).join('')
-  const field = (context === 'body' ? dotted || 'body' : `${context} ${dotted}`).slice(0, 100)
-  if (fault.keyword === 'required') return { field, message: 'is missing' }
-  if (fault.keyword === 'additionalProperties') return { field, message: 'is not known' }
-  const description = fault.parentSchema?.description
-  return { field, message: description ? `must be ${description}` : (fault.message ?? 'is not valid') }
+  const detail = first ? `${first.field} ${first.message}${more}` : 'the request is not valid'
+  return new Problem('invalid_request', detail, { errors: errors.slice(0, MOST_ERRORS_TOLD) })
 }

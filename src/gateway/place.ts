@@ -1,6 +1,7 @@
-import type { Order, OrdersServiceDefinition, PlaceOrderCommand, PlaceOrdersResponse } from '../gen/comanda/v1/orders.ts'
+import { ClientError, Status } from 'nice-grpc'
+import { type Order, OrdersServiceDefinition, type PlaceOrderCommand, type PlaceOrdersResponse } from '../gen/comanda/v1/orders.ts'
 import { batched } from '../platform/batched.ts'
-import { type GrpcClient, isUnavailable } from '../platform/grpc.ts'
+import type { GrpcClient } from '../platform/grpc.ts'
 import { type Answer, fromWire, unknown } from '../platform/outcome.ts'
 
 /**
@@ -20,35 +21,53 @@ const STREAM_MS = 35_000
 const TRIES = 4
 const FIRST_PAUSE_MS = 100
 
-export function placer(orders: Pick<GrpcClient<OrdersServiceDefinition>, 'placeOrders'>): (command: PlaceOrderCommand) => Promise<Placement> {
+/** @param firstMs how long the first message may take: until then nobody knows whether the orders are safe. */
+export function placer(
+  orders: Pick<GrpcClient<OrdersServiceDefinition>, 'placeOrders'>,
+  firstMs: number,
+): (command: PlaceOrderCommand) => Promise<Placement> {
   const placeMany = async (commands: PlaceOrderCommand[]): Promise<Placement[]> => {
     // The ids are ours, so the same call again makes no second order: a short restart of orders goes unnoticed.
     for (let tries = 1; ; tries++) {
+      const giveUp = new AbortController()
+      const timer = setTimeout(() => giveUp.abort(), firstMs)
       try {
-        return await openStream(orders.placeOrders({ commands }, { deadline: STREAM_MS } as never), commands.length)
+        return await openStream(orders.placeOrders({ commands }, { deadline: STREAM_MS, signal: giveUp.signal } as never), commands.length)
       } catch (error) {
-        if (tries >= TRIES || !isUnavailable(error)) throw error
-        const pauseMs = Math.random() * FIRST_PAUSE_MS * 2 ** tries
-        await new Promise((resolve) => setTimeout(resolve, pauseMs))
+        if (tries >= TRIES || !isDown(error)) throw error
+      } finally {
+        clearTimeout(timer)
       }
+      const pauseMs = Math.random() * FIRST_PAUSE_MS * 2 ** tries
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
   }
   return batched(placeMany, BATCH)
 }
 
+/** Down, not slow: who was slow once is not asked again while the client waits. */
+const isDown = (error: unknown) => error instanceof ClientError && error.code === Status.UNAVAILABLE
+
 async function openStream(stream: AsyncIterable<PlaceOrdersResponse>, count: number): Promise<Placement[]> {
   const messages = stream[Symbol.asyncIterator]()
   const first = await messages.next()
-  if (first.done) throw new Error('orders closed the stream without an answer')
-  const ends = Array.from({ length: count }, () => Promise.withResolvers<Order | undefined>())
-  const accepted: Answer<Order>[] = Array.from({ length: count }, () => unknown('orders did not say'))
-  for (const outcome of first.value.outcomes) {
-    const answer = fromWire<Order>(outcome)
-    accepted[outcome.index] = answer
-    if (outcome.ended) ends[outcome.index]?.resolve(answer.kind === 'done' ? answer.value : undefined)
+  if (first.done) {
+    throw new ClientError(OrdersServiceDefinition.fullName, Status.UNAVAILABLE, 'orders closed the stream without an answer')
   }
+  const placements = Array.from({ length: count }, () => ({
+    accepted: unknown('orders did not say') as Answer<Order>,
+    end: Promise.withResolvers<Order | undefined>(),
+  }))
+  for (const outcome of first.value.outcomes) {
+    const placement = placements[outcome.index]
+    if (!placement) continue
+    const answer = fromWire<Order>(outcome)
+    placement.accepted = answer
+    if (outcome.ended) placement.end.resolve(answer.kind === 'done' ? answer.value : undefined)
+  }
+  const ends = placements.map(({ end }) => end)
   void readEnds(messages, ends)
-  return accepted.map((answer, i) => ({ accepted: answer, ended: (ends[i] as PromiseWithResolvers<Order | undefined>).promise }))
+  return placements.map(({ accepted, end }) => ({ accepted, ended: end.promise }))
 }
 
 async function readEnds(messages: AsyncIterator<PlaceOrdersResponse>, ends: PromiseWithResolvers<Order | undefined>[]): Promise<void> {

@@ -1,16 +1,21 @@
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 
 /** What goes in over REST. A schema's description ends the sentence "must be …" of its error message. */
 
 const strict = { additionalProperties: false } as const
-const text = (description: string, pattern: string, example?: string) => Type.String({ description, pattern, ...(example && { examples: [example] }) })
+const text = (description: string, pattern: string, example?: string) =>
+  Type.String({ description, pattern, ...(example && { examples: [example] }) })
 const whole = (description: string, minimum: number, maximum: number) =>
   Type.Integer({ minimum, maximum, description: `${description ? `${description}, ` : ''}a whole number from ${minimum} to ${maximum}` })
 const line = (most: number, least = 1) =>
   text(`${least === 0 ? 'at most' : `1 to`} ${most} characters without control characters`, `^[^\\u0000-\\u001f\\u007f]{${least},${most}}$`)
 
 const NAME = '^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$'
-const nameOf = (what: string, example: string) => text(`${what}: 1 to 64 letters, digits and . _ : -, beginning with a letter or digit`, NAME, example)
+const NAME_FORM = new RegExp(NAME)
+/** Whether a text can be the id of a user, product or location. */
+export const isName = (text: string): boolean => NAME_FORM.test(text)
+const nameOf = (what: string, example: string) =>
+  text(`${what}: 1 to 64 letters, digits and . _ : -, beginning with a letter or digit`, NAME, example)
 const currency = text('three capital letters (ISO 4217)', '^[A-Z]{3}$', 'EUR')
 const MOST_MINOR = 1_000_000_000
 export const METHODS = ['credit_card', 'debit_card', 'paypal', 'bank_transfer', 'cash_on_delivery']
@@ -44,27 +49,51 @@ export const PlaceOrderBody = Type.Object(
     items: Type.Array(Item, { minItems: 1, maxItems: 100, description: 'a list of 1 to 100 items' }),
     payment_method: text(`one of ${METHODS.join(', ')}`, `^(${METHODS.join('|')})$`, 'credit_card'),
     // Digits alone may be a card number, which must never come in here.
-    payment_token: Type.Optional(text("a provider's token of 1 to 200 letters, digits, _ and -; never a card number", '^(?![0-9 -]{12,23}$)[A-Za-z0-9_-]{1,200}$', 'tok_ok')),
+    payment_token: Type.Optional(
+      text(
+        "a provider's token of 1 to 200 letters, digits, _ and -; never a card number",
+        '^(?![0-9 -]{12,23}$)[A-Za-z0-9_-]{1,200}$',
+        'tok_ok',
+      ),
+    ),
     currency: Type.Optional(currency),
     expected_total_minor: Type.Optional(whole('minor units', 0, Number.MAX_SAFE_INTEGER)),
     freight_minor: Type.Optional(whole('minor units', 0, MOST_MINOR)),
     shipping_method: Type.Optional(text('standard or express', '^(standard|express)$', 'standard')),
     address: Type.Optional(Address),
     metadata: Type.Optional(
-      Type.Record(Type.String({ pattern: '^.{1,64}$' }), Type.String({ maxLength: 500, description: 'at most 500 characters' }), {
-        maxProperties: 20,
-        additionalProperties: false,
-        description: 'an object of at most 20 texts, with keys of at most 64 characters',
-      }),
+      // No NUL: PostgreSQL can't store it, and would refuse the whole batch.
+      Type.Record(
+        Type.String({ pattern: '^[^\\u0000-\\u001f\\u007f]{1,64}$' }),
+        text('at most 500 characters, NUL not among them', '^[^\\u0000]{0,500}$'),
+        {
+          maxProperties: 20,
+          additionalProperties: false,
+          description: 'an object of at most 20 texts, with keys of at most 64 characters',
+        },
+      ),
     ),
   },
   { ...strict, description: 'a JSON object' },
 )
 
+export const PlaceHeaders = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({ description: '1 to 255 visible ASCII characters: the same key with the same body gets the same order' }),
+  ),
+  prefer: Type.Optional(
+    Type.String({
+      description: '`wait=N`: wait up to N seconds (30 at most) for the end; `respond-async`: not at all',
+      examples: ['wait=10'],
+    }),
+  ),
+})
 export const OrderId = Type.Object({ id: Type.String({ description: 'the id of an order' }) })
 export const AnyId = Type.Object({ id: Type.String() })
 const limit = Type.Optional(text('a number from 1 to 200', '^([1-9][0-9]?|1[0-9]{2}|200)$', '50'))
-const time = Type.Optional(text('a time such as 2026-01-31T12:00:00Z', '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{5,12}(Z|[+-][0-9]{2}:[0-9]{2}))?$'))
+const time = Type.Optional(
+  text('a time such as 2026-01-31T12:00:00Z', '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{5,12}(Z|[+-][0-9]{2}:[0-9]{2}))?$'),
+)
 export const STATUSES = ['pending', 'confirmed', 'dispatched', 'delivered', 'rejected', 'cancelled', 'returned']
 export const OrdersQuery = Type.Object(
   {
@@ -77,9 +106,19 @@ export const OrdersQuery = Type.Object(
   },
   strict,
 )
-export const CancelBody = Type.Optional(Type.Union([Type.Null(), Type.Object({ reason: Type.Optional(line(500, 0)) }, strict)]))
+const bodyOrNone = (properties: Record<string, TSchema>) => ({
+  type: ['object', 'null'],
+  properties,
+  ...strict,
+  description: 'an object, or no body at all',
+})
+export const CancelBody = Type.Unsafe<{ reason?: string } | null | undefined>(bodyOrNone({ reason: line(500, 0) }))
+export const NoBody = Type.Unsafe<Record<string, never> | null | undefined>(bodyOrNone({}))
 
-export const ProductsQuery = Type.Object({ after: Type.Optional(nameOf('a product id', 'a1')), available_at_most: Type.Optional(text('a whole number', '^[0-9]{1,9}$')), limit }, strict)
+export const ProductsQuery = Type.Object(
+  { after: Type.Optional(nameOf('a product id', 'a1')), available_at_most: Type.Optional(text('a whole number', '^[0-9]{1,9}$')), limit },
+  strict,
+)
 const location = nameOf('a location id', 'madrid')
 const units = whole('units', 0, MOST_MINOR)
 export const ProductBody = Type.Object(
@@ -90,12 +129,25 @@ export const ProductBody = Type.Object(
     currency,
     weight_grams: Type.Optional(whole('grams', 0, 100_000_000)),
     status: Type.Optional(text('active or discontinued', '^(active|discontinued)$')),
-    stock: Type.Optional(Type.Array(Type.Object({ location_id: location, on_hand: units }, strict), { maxItems: 20, description: 'a list of at most 20 locations' })),
+    stock: Type.Optional(
+      Type.Array(Type.Object({ location_id: location, on_hand: units }, strict), {
+        maxItems: 20,
+        description: 'a list of at most 20 locations with location_id and on_hand',
+      }),
+    ),
   },
   { ...strict, description: 'a JSON object' },
 )
 export const ReceiveBody = Type.Object(
-  { location_id: location, quantity: whole('units', 1, MOST_MINOR), reason: Type.Optional(line(200, 0)), receipt_id: Type.Optional(nameOf('a receipt id', 'r-2026-001')) },
+  {
+    location_id: location,
+    quantity: whole('units', 1, MOST_MINOR),
+    reason: Type.Optional(line(200, 0)),
+    receipt_id: Type.Optional(nameOf('a receipt id', 'r-2026-001')),
+  },
   { ...strict, description: 'a JSON object' },
 )
-export const AdjustBody = Type.Object({ location_id: location, on_hand: units, expected_on_hand: units, reason: line(200) }, { ...strict, description: 'a JSON object' })
+export const AdjustBody = Type.Object(
+  { location_id: location, on_hand: units, expected_on_hand: units, reason: line(200) },
+  { ...strict, description: 'a JSON object' },
+)

@@ -33,7 +33,11 @@ export const OrderView = Type.Object({
   version: int,
 })
 export const OrdersView = Type.Object({ orders: Type.Array(OrderView), next: textOrNull })
-export const EventsView = Type.Object({ events: Type.Array(Type.Object({ id: int, type: str, at: str, data: Type.Unsafe<unknown>({ type: 'object', additionalProperties: true }) })) })
+export const EventsView = Type.Object({
+  events: Type.Array(
+    Type.Object({ id: int, type: str, at: str, data: Type.Unsafe<unknown>({ type: 'object', additionalProperties: true }) }),
+  ),
+})
 
 export const ProductView = Type.Object({
   id: str,

@@ -11,7 +11,15 @@ const isoOrNull = (date: Date | undefined): string | null => date?.toISOString()
 
 const addressView = (address: Address | undefined) =>
   address
-    ? { name: address.name, line1: address.line1, line2: address.line2, city: address.city, region: address.region, postal_code: address.postalCode, country: address.country }
+    ? {
+        name: address.name,
+        line1: address.line1,
+        line2: address.line2,
+        city: address.city,
+        region: address.region,
+        postal_code: address.postalCode,
+        country: address.country,
+      }
     : null
 const itemView = (item: { productId: string; quantity: number }) => ({ product_id: item.productId, quantity: item.quantity })
 
@@ -61,10 +69,20 @@ export function orderView(order: Order) {
   }
 }
 
-export const eventView = (event: OrderEvent) => ({ id: event.id, type: event.type, at: iso(event.at), data: JSON.parse(event.data) as unknown })
+export const eventView = (event: OrderEvent) => ({
+  id: event.id,
+  type: event.type,
+  at: iso(event.at),
+  data: JSON.parse(event.data) as unknown,
+})
 
 export function productView(product: Product) {
-  const stock = product.stock.map(({ locationId, onHand, reserved }) => ({ location_id: locationId, on_hand: onHand, reserved, available: onHand - reserved }))
+  const stock = product.stock.map(({ locationId, onHand, reserved }) => ({
+    location_id: locationId,
+    on_hand: onHand,
+    reserved,
+    available: onHand - reserved,
+  }))
   return {
     id: product.id,
     name: product.name,

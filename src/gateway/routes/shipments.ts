@@ -1,35 +1,44 @@
-import type { Shipment } from '../../gen/comanda/v1/shipping.ts'
-import type { Answer } from '../../platform/outcome.ts'
 import type { App, GatewayDependencies } from '../app.ts'
-import { Problem, refusal } from '../errors.ts'
-import { AnyId } from '../schemas.ts'
-import { ProblemView, ShipmentView } from '../view-schemas.ts'
+import { doneOrThrow, Problem } from '../errors.ts'
+import { AnyId, NoBody } from '../schemas.ts'
+import { ShipmentView } from '../view-schemas.ts'
 import { shipmentView } from '../views.ts'
 
 const tags = ['shipments']
-const response = { 200: ShipmentView, '4xx': ProblemView, '5xx': ProblemView }
+const response = { 200: ShipmentView }
 
 export function shipmentRoutes(app: App, { clients }: GatewayDependencies): void {
-  app.get('/shipments/:id', { schema: { summary: 'Get a shipment', tags, params: AnyId, response } }, async (request, reply) => {
-    const shipment = await clients.getShipment(request.params.id)
-    if (!shipment) throw new Problem('unknown_shipment', 'there is no such shipment')
-    return reply.send(shipmentView(shipment))
+  const get = { summary: 'Get a shipment', tags, params: AnyId, response }
+  app.get('/shipments/:id', { schema: get, config: { problems: ['unknown_shipment'] } }, async (request) => {
+    const shipment = await clients.getShipment(shipmentId(request.params.id))
+    if (!shipment) throw unknownShipment()
+    return shipmentView(shipment)
   })
 
-  const dispatch = { summary: 'The parcel has left: the payment is captured, the stock committed', tags, params: AnyId, response }
-  app.post('/shipments/:id/dispatch', { schema: dispatch }, async (request, reply) => {
-    const answer = await clients.dispatchShipment({ shipmentId: request.params.id, requestId: request.id })
-    return reply.send(shipmentView(answered(answer)))
-  })
+  const dispatch = {
+    summary: 'The parcel has left: the payment is captured, the stock committed',
+    tags,
+    params: AnyId,
+    body: NoBody,
+    response,
+  }
+  const dispatchProblems = ['unknown_shipment', 'shipment_cancelled', 'not_created'] as const
+  app.post('/shipments/:id/dispatch', { schema: dispatch, config: { problems: dispatchProblems } }, async (request) =>
+    shipmentView(doneOrThrow(await clients.dispatchShipment({ shipmentId: shipmentId(request.params.id), requestId: request.id }))),
+  )
 
-  app.post('/shipments/:id/deliver', { schema: { summary: 'The parcel has arrived', tags, params: AnyId, response } }, async (request, reply) => {
-    const answer = await clients.deliverShipment({ shipmentId: request.params.id, requestId: request.id })
-    return reply.send(shipmentView(answered(answer)))
-  })
+  const deliver = { summary: 'The parcel has arrived', tags, params: AnyId, body: NoBody, response }
+  const deliverProblems = ['unknown_shipment', 'shipment_cancelled', 'not_created', 'not_dispatched'] as const
+  app.post('/shipments/:id/deliver', { schema: deliver, config: { problems: deliverProblems } }, async (request) =>
+    shipmentView(doneOrThrow(await clients.deliverShipment({ shipmentId: shipmentId(request.params.id), requestId: request.id }))),
+  )
 }
 
-function answered(answer: Answer<Shipment>): Shipment {
-  if (answer.kind === 'refused') throw refusal(answer)
-  if (answer.kind === 'unknown') throw new Problem('unavailable', answer.message, { retryAfter: 1 })
-  return answer.value
+const unknownShipment = () => new Problem('unknown_shipment', 'there is no such shipment')
+
+/** Ids are "<order id>-<number>"; what can't be one is not asked for. */
+function shipmentId(given: string): string {
+  const id = given.toLowerCase()
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d{1,4}$/.test(id)) throw unknownShipment()
+  return id
 }
