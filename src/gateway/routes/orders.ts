@@ -52,7 +52,9 @@ export function orderRoutes(app: App, { clients, waitMs, log, room }: GatewayDep
 
   const events = { summary: 'The history of an order', tags, params: OrderId, response: { 200: EventsView } }
   app.get('/orders/:id/events', { schema: events, config }, async (request) => {
-    const [, history] = await Promise.all([known(request.params.id), clients.listOrderEvents(request.params.id.toLowerCase())])
+    // Not at once: what is no order's id must not reach a batch of others.
+    const { id } = await known(request.params.id)
+    const history = await clients.listOrderEvents(id)
     return { events: (history?.events ?? []).map(eventView) }
   })
 
