@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
@@ -67,7 +67,10 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, noSuchRoute(served, request.method, request.url)))
 
   const room = waitingRoom()
-  app.addHook('preClose', async () => room.close())
+  app.addHook('preClose', async () => {
+    room.close()
+    closeWhatGoesIdle(app.server)
+  })
 
   await app.register(helmet, { contentSecurityPolicy: API_POLICY, crossOriginEmbedderPolicy: false, strictTransportSecurity: false })
   await app.register(swagger, openApi(served))
@@ -83,6 +86,13 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY })
   return app as unknown as App
+}
+
+/** Node closes the connections that are idle when the server closes; those that answer a last request would stay for a keep-alive. */
+function closeWhatGoesIdle(server: Server): void {
+  if (!server.listening) return
+  const timer = setInterval(() => server.closeIdleConnections(), 50)
+  server.once('close', () => clearInterval(timer))
 }
 
 function saneRequestId(given: string | string[] | undefined): string | undefined {
