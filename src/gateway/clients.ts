@@ -5,7 +5,7 @@ import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
 import { batched } from '../platform/batched.ts'
 import { type Config, OWNERS } from '../platform/config.ts'
-import { connectGrpc } from '../platform/grpc.ts'
+import { connectGrpc, type GrpcClient } from '../platform/grpc.ts'
 import { fromWire } from '../platform/outcome.ts'
 import { placer } from './place.ts'
 
@@ -25,16 +25,9 @@ function byId<T>(getMany: (ids: string[]) => Promise<T[]>, idOf: (found: T) => s
   }, READS)
 }
 
-export type Clients = ReturnType<typeof connectClients>
-
-export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
-  const orders = connectGrpc(OrdersServiceDefinition, addresses.orders, timeoutMs)
-  const inventory = connectGrpc(InventoryServiceDefinition, addresses.inventory, timeoutMs)
-  const payment = connectGrpc(PaymentServiceDefinition, addresses.payment, timeoutMs)
-  const shipping = connectGrpc(ShippingServiceDefinition, addresses.shipping, timeoutMs)
-  const health = OWNERS.map((owner) => ({ owner, client: connectGrpc(HealthDefinition, addresses[owner], HEALTH_MS) }))
+function orderCalls(orders: GrpcClient<OrdersServiceDefinition>, firstMs: number) {
   return {
-    placeOrder: placer(orders, timeoutMs),
+    placeOrder: placer(orders, firstMs),
     getOrder: byId(
       async (orderIds) => (await orders.getOrders({ orderIds })).orders,
       (order) => order.id,
@@ -53,6 +46,11 @@ export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
         (await orders.cancelOrders({ commands })).outcomes.map(fromWire),
       WRITES,
     ),
+  }
+}
+
+function productCalls(inventory: GrpcClient<InventoryServiceDefinition>) {
+  return {
     getProduct: byId<Product>(
       async (productIds) => (await inventory.getProducts({ productIds })).products,
       (product) => product.id,
@@ -76,10 +74,20 @@ export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
         (await inventory.adjustStock({ commands })).outcomes.map(fromWire),
       WRITES,
     ),
+  }
+}
+
+function paymentCalls(payment: GrpcClient<PaymentServiceDefinition>) {
+  return {
     getPayment: byId(
       async (orderIds) => (await payment.getPayments({ orderIds })).payments,
       (found) => found.orderId,
     ),
+  }
+}
+
+function shipmentCalls(shipping: GrpcClient<ShippingServiceDefinition>) {
+  return {
     getShipment: byId(
       async (shipmentIds) => (await shipping.getShipments({ shipmentIds })).shipments,
       (shipment) => shipment.id,
@@ -94,6 +102,22 @@ export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
         (await shipping.deliverShipments({ commands })).outcomes.map(fromWire),
       WRITES,
     ),
+  }
+}
+
+export type Clients = ReturnType<typeof connectClients>
+
+export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
+  const orders = connectGrpc(OrdersServiceDefinition, addresses.orders, timeoutMs)
+  const inventory = connectGrpc(InventoryServiceDefinition, addresses.inventory, timeoutMs)
+  const payment = connectGrpc(PaymentServiceDefinition, addresses.payment, timeoutMs)
+  const shipping = connectGrpc(ShippingServiceDefinition, addresses.shipping, timeoutMs)
+  const health = OWNERS.map((owner) => ({ owner, client: connectGrpc(HealthDefinition, addresses[owner], HEALTH_MS) }))
+  return {
+    ...orderCalls(orders, timeoutMs),
+    ...productCalls(inventory),
+    ...paymentCalls(payment),
+    ...shipmentCalls(shipping),
     /** By service: `ready`, or what is wrong. */
     async health(): Promise<Record<string, string>> {
       const states = health.map(async ({ owner, client }): Promise<[string, string]> => {
