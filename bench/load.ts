@@ -2,7 +2,12 @@ import autocannon from 'autocannon'
 
 /** Load on a running gateway, from this process. */
 
-export type Load = { url: string; connections: number; seconds: number; request: () => { method: 'GET' | 'POST'; path: string; body?: string } }
+export type Load = {
+  url: string
+  connections: number
+  seconds: number
+  request: () => { method: 'GET' | 'POST'; path: string; body?: string }
+}
 export type LoadResult = { perSecond: number; p50: number; p99: number; byStatus: Record<string, number>; errors: number }
 
 /** Closed loop: each connection sends its next request when the last was answered. Latencies in ms; the rate counts 2xx only. */
@@ -15,7 +20,13 @@ export async function load({ url, connections, seconds, request }: Load): Promis
     requests: [{ setupRequest: (defaults) => ({ ...defaults, headers: { 'content-type': 'application/json' }, ...request() }) }],
   })
   const byStatus = Object.fromEntries(Object.entries(result.statusCodeStats ?? {}).map(([status, { count }]) => [status, count ?? 0]))
-  return { perSecond: Math.round(result['2xx'] / result.duration), p50: result.latency.p50, p99: result.latency.p99, byStatus, errors: result.errors }
+  return {
+    perSecond: Math.round(result['2xx'] / result.duration),
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+    byStatus,
+    errors: result.errors,
+  }
 }
 
 export function orderBody(productIds: [string, string]): string {

@@ -21,7 +21,12 @@ const update = 'update client_bench b set total = total + 1 from unnest($1::uuid
 
 function batch() {
   const ids = Array.from({ length: rows }, () => randomUUID())
-  const items = ids.map(() => JSON.stringify([{ product_id: 'a1', quantity: 2 }, { product_id: 'b2', quantity: 1 }]))
+  const items = ids.map(() =>
+    JSON.stringify([
+      { product_id: 'a1', quantity: 2 },
+      { product_id: 'b2', quantity: 1 },
+    ]),
+  )
   return { ids, users: ids.map((id) => `user-${id.slice(0, 8)}`), totals: ids.map(() => 1234), items }
 }
 
@@ -56,11 +61,15 @@ async function round(name: string, run: () => Promise<void>) {
   const cpu = process.cpuUsage()
   const start = performance.now()
   let left = batchesPerRound
-  const worker = async () => { while (left-- > 0) await run() }
+  const worker = async () => {
+    while (left-- > 0) await run()
+  }
   await Promise.all([worker(), worker()])
   const seconds = (performance.now() - start) / 1000
   const used = process.cpuUsage(cpu)
-  console.log(`${name.padEnd(22)} ${Math.round((rows * batchesPerRound) / seconds)} rows/s   client CPU ${((used.user + used.system) / 1000 / batchesPerRound).toFixed(2)} ms/batch`)
+  console.log(
+    `${name.padEnd(22)} ${Math.round((rows * batchesPerRound) / seconds)} rows/s   client CPU ${((used.user + used.system) / 1000 / batchesPerRound).toFixed(2)} ms/batch`,
+  )
 }
 
 await pool.query('create table if not exists client_bench (id uuid primary key, user_id text, total bigint, items jsonb)')

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import Table from 'cli-table3'
-import { type LoadResult, load, orderBody } from './load.ts'
 import { startSystem } from '../test/support/system.ts'
+import { type LoadResult, load, orderBody } from './load.ts'
 
 /**
  * The speed of the real system: all services as processes, everything durable, load from this process on the same machine.
@@ -23,8 +23,19 @@ const anyProduct = () => product(Math.floor(Math.random() * PRODUCTS))
 
 async function createProducts() {
   for (let n = 0; n < PRODUCTS; n++) {
-    const body = { id: product(n), name: `Bench ${n}`, unit_price_minor: 100 + n, currency: 'EUR', weight_grams: 100, stock: [{ location_id: 'madrid', on_hand: 100_000_000 }] }
-    const answer = await fetch(`${url}/products`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    const body = {
+      id: product(n),
+      name: `Bench ${n}`,
+      unit_price_minor: 100 + n,
+      currency: 'EUR',
+      weight_grams: 100,
+      stock: [{ location_id: 'madrid', on_hand: 100_000_000 }],
+    }
+    const answer = await fetch(`${url}/products`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
     if (!answer.ok) throw new Error(`product ${n}: ${answer.status} ${await answer.text()}`)
   }
 }
@@ -50,7 +61,11 @@ const scenes: { name: string; connections: number; request: () => { method: 'GET
   { name: 'POST random, 256 connections', connections: 256, request: post(randomPair) },
   { name: 'POST hot pair, 256 connections', connections: 256, request: post(hotPair) },
   { name: 'POST random, 1 connection', connections: 1, request: post(randomPair) },
-  { name: 'GET /orders/{id}, 64 connections', connections: 64, request: () => ({ method: 'GET', path: `/orders/${ids[Math.floor(Math.random() * ids.length)]}` }) },
+  {
+    name: 'GET /orders/{id}, 64 connections',
+    connections: 64,
+    request: () => ({ method: 'GET', path: `/orders/${ids[Math.floor(Math.random() * ids.length)]}` }),
+  },
 ]
 
 const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0
@@ -66,18 +81,23 @@ try {
       results.get(scene.name)?.push(await load({ url, connections: scene.connections, seconds, request: scene.request }))
     }
   }
-  console.log(`\n${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.version}, ${rounds} interleaved rounds of ${seconds} s\n`)
+  console.log(
+    `\n${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.version}, ${rounds} interleaved rounds of ${seconds} s\n`,
+  )
   const table = new Table({ head: ['scene', '2xx/s, median (range)', 'p50 ms', 'p99 ms', 'answers', 'errors'], style: { head: [] } })
   for (const [name, list] of results) {
     const rates = list.map((result) => result.perSecond)
     const answers: Record<string, number> = {}
-    for (const result of list) for (const [status, count] of Object.entries(result.byStatus)) answers[status] = (answers[status] ?? 0) + count
+    for (const result of list)
+      for (const [status, count] of Object.entries(result.byStatus)) answers[status] = (answers[status] ?? 0) + count
     table.push([
       name,
       `${median([...rates])} (${Math.min(...rates)}–${Math.max(...rates)})`,
       median(list.map((result) => result.p50)),
       median(list.map((result) => result.p99)),
-      Object.entries(answers).map(([status, count]) => `${status}: ${count}`).join(' '),
+      Object.entries(answers)
+        .map(([status, count]) => `${status}: ${count}`)
+        .join(' '),
       list.reduce((sum, result) => sum + result.errors, 0),
     ])
   }

@@ -13,14 +13,18 @@ const modules = join(root, 'node_modules')
 const stamp = join(modules, '.comanda-installed')
 const node = join(modules, '.bin', 'node')
 
-const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+const lock = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex')
 const isInstalled = existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock
 
 if (!isInstalled) {
   process.stderr.write('Installing what Comanda needs (once, a minute or so) …\n')
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] })
   if (status !== 0 || !existsSync(node)) {
-    process.stderr.write('The installation failed; the lines above say why. It needs the npm registry once; after that all works offline.\n')
+    process.stderr.write(
+      'The installation failed; the lines above say why. It needs the npm registry once; after that all works offline.\n',
+    )
     process.exit(1)
   }
   writeFileSync(stamp, lock)

@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const fresh = mkdtempSync(join(tmpdir(), 'comanda-gen-'))
-const template = JSON.stringify(JSON.parse(readFileSync('proto/buf.gen.json', 'utf8'))).replaceAll('"src/gen"', JSON.stringify(join(fresh, 'gen')))
+const template = JSON.stringify(JSON.parse(readFileSync('proto/buf.gen.json', 'utf8'))).replaceAll(
+  '"src/gen"',
+  JSON.stringify(join(fresh, 'gen')),
+)
 const checks = [
   { name: 'types', run: ['tsc', '-p', '.'] },
   { name: 'lint and format', run: ['biome', 'check', '.'] },
@@ -15,7 +18,10 @@ const checks = [
   { name: 'src/gen is fresh (else: npm run generate)', run: ['diff', '-r', join(fresh, 'gen'), 'src/gen'] },
 ]
 const failed = []
-for (const { name, run: [command, ...args] } of checks) {
+for (const {
+  name,
+  run: [command, ...args],
+} of checks) {
   const { status } = spawnSync(command, args, { stdio: 'inherit' })
   console.log(`${status === 0 ? '✓' : '✗'} ${name}`)
   if (status !== 0) failed.push(name)

@@ -41,7 +41,10 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   process.exit(0)
 }
 
-async function findDatabases(names: readonly ServiceName[], config: Config): Promise<{ urls: Record<string, string>; stopDatabases(): Promise<void> }> {
+async function findDatabases(
+  names: readonly ServiceName[],
+  config: Config,
+): Promise<{ urls: Record<string, string>; stopDatabases(): Promise<void> }> {
   const missing = OWNERS.filter((owner) => names.includes(owner) && config.databaseUrls[owner] === '')
   const given = config.databaseUrls as Record<string, string>
   if (missing.length === 0) return { urls: given, stopDatabases: async () => {} }

@@ -10,7 +10,9 @@ const MOST_LINES_IN_A_FUNCTION = 60
 const MOST_ROOT_ENTRIES = 15
 const MEDIAN_LINES = 120
 
-const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' }).split('\n').filter(Boolean)
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
+  .split('\n')
+  .filter(Boolean)
 const files = tracked.filter((name) => /\.(ts|mjs|sql)$/.test(name) && !name.startsWith('src/gen/'))
 const sources = files.filter((name) => name.startsWith('src/') && name.endsWith('.ts'))
 const text = new Map(files.map((name) => [name, readFileSync(name, 'utf8')]))
@@ -50,7 +52,9 @@ function longFunctions(name: string): string[] {
       return
     }
     if (top) top.own++
-    const opens = /(\bfunction\b.*|=>|^\s+(static |async |\*|get |set )*[#\w[\].]+\(.*\)(: [^=]+)?)\s*\{$/.test(line) && !/^\s*(if|for|while|switch|catch|\} )/.test(line)
+    const opens =
+      /(\bfunction\b.*|=>|^\s+(static |async |\*|get |set )*[#\w[\].]+\(.*\)(: [^=]+)?)\s*\{$/.test(line) &&
+      !/^\s*(if|for|while|switch|catch|\} )/.test(line)
     if (opens) open.push({ indent, start: i + 1, own: 0, title: line.trim().slice(0, 60) })
   })
   return long
@@ -72,7 +76,9 @@ describe('the house is tidy', () => {
 
   it('pure rules know nothing of the database, the network or the clock', () => {
     const rules = ['src/orders/order.ts', 'src/inventory/stock.ts', 'src/payment/payment.ts', 'src/shipping/shipment.ts']
-    const wrong = rules.filter((name) => /Date\.now|new Date\(\)|Math\.random|node:|postgres|grpc|await /.test(text.get(name) ?? 'missing: await '))
+    const wrong = rules.filter((name) =>
+      /Date\.now|new Date\(\)|Math\.random|node:|postgres|grpc|await /.test(text.get(name) ?? 'missing: await '),
+    )
     expect(wrong).toEqual([])
   })
 
@@ -114,7 +120,11 @@ describe('the house is tidy', () => {
 
   it('tests wait for conditions, not for time', () => {
     const tests = files.filter((name) => name.startsWith('test/'))
-    const sleeps = tests.filter((name) => !['test/tidy.test.ts', 'test/support/until.ts'].includes(name) && /setTimeout\(\s*(resolve|done|r)\b|timers\/promises|\bsleep\(\d/.test(text.get(name) ?? ''))
+    const sleeps = tests.filter(
+      (name) =>
+        !['test/tidy.test.ts', 'test/support/until.ts'].includes(name) &&
+        /setTimeout\(\s*(resolve|done|r)\b|timers\/promises|\bsleep\(\d/.test(text.get(name) ?? ''),
+    )
     expect(sleeps).toEqual([])
   })
 

@@ -53,10 +53,24 @@ export function createProducts(db: Database, products: readonly NewProduct[]): P
       from jsonb_to_recordset(${rows(products)}) as r(id text, name text, unit_price_minor bigint, currency text, weight_grams bigint, status text)
       order by id on conflict (id) do nothing returning id`)
     const isNew = new Set(created.map((row) => row.id))
-    const stored = await getProducts(tx, products.map((product) => product.id))
+    const stored = await getProducts(
+      tx,
+      products.map((product) => product.id),
+    )
     const first = products.filter((product) => sameProduct(product, stored.get(product.id) as ProductRow) && isNew.delete(product.id))
-    addStock(tx, first.flatMap(({ id, stock }) => stock.map((level) => ({ productId: id, locationId: level.location_id, quantity: level.on_hand, reason: 'first stock' }))))
-    const after = first.length > 0 ? await getProducts(tx, products.map((product) => product.id)) : stored
+    addStock(
+      tx,
+      first.flatMap(({ id, stock }) =>
+        stock.map((level) => ({ productId: id, locationId: level.location_id, quantity: level.on_hand, reason: 'first stock' })),
+      ),
+    )
+    const after =
+      first.length > 0
+        ? await getProducts(
+            tx,
+            products.map((product) => product.id),
+          )
+        : stored
     return products.map((product) => {
       const row = after.get(product.id) as ProductRow
       return sameProduct(product, row) ? done(row) : refused('product_exists', `product ${product.id} exists already, with other data`)
@@ -65,12 +79,19 @@ export function createProducts(db: Database, products: readonly NewProduct[]): P
 }
 
 const sameProduct = (a: NewProduct, b: ProductRow) =>
-  a.name === b.name && a.unit_price_minor === b.unit_price_minor && a.currency === b.currency && a.weight_grams === b.weight_grams && a.status === b.status
+  a.name === b.name &&
+  a.unit_price_minor === b.unit_price_minor &&
+  a.currency === b.currency &&
+  a.weight_grams === b.weight_grams &&
+  a.status === b.status
 
 /** Adds goods that arrived, once per receipt id. */
 export function receiveStock(db: Database, receipts: readonly Receipt[]): Promise<Answer<ProductRow>[]> {
   return db.transaction(async (tx) => {
-    const known = await getProducts(tx, receipts.map((receipt) => receipt.productId))
+    const known = await getProducts(
+      tx,
+      receipts.map((receipt) => receipt.productId),
+    )
     const valid = receipts.filter((receipt) => known.has(receipt.productId))
     const fresh = await tx.query<{ receipt_id: string }>(sql`
       insert into receipts (receipt_id, product_id, location_id, quantity)
@@ -78,8 +99,14 @@ export function receiveStock(db: Database, receipts: readonly Receipt[]): Promis
       from jsonb_to_recordset(${rows(valid)}) as r("receiptId" text, "productId" text, "locationId" text, quantity bigint)
       order by 1 on conflict (receipt_id) do nothing returning receipt_id`)
     const isNew = new Set(fresh.map((row) => row.receipt_id))
-    addStock(tx, valid.filter((receipt) => isNew.delete(receipt.receiptId)))
-    const after = await getProducts(tx, receipts.map((receipt) => receipt.productId))
+    addStock(
+      tx,
+      valid.filter((receipt) => isNew.delete(receipt.receiptId)),
+    )
+    const after = await getProducts(
+      tx,
+      receipts.map((receipt) => receipt.productId),
+    )
     return receipts.map((receipt) => {
       const product = after.get(receipt.productId)
       return product ? done(product) : refused('unknown_product', `there is no product ${receipt.productId}`)
@@ -125,7 +152,8 @@ export async function adjustStock(db: Database, count: Count): Promise<Answer<Pr
       return done((await getProducts(tx, [count.productId])).get(count.productId) as ProductRow)
     })
   } catch (error) {
-    if (sqlState(error) === '23514') return refused('below_reserved', `${count.onHand} is less than what is reserved at ${count.locationId}`)
+    if (sqlState(error) === '23514')
+      return refused('below_reserved', `${count.onHand} is less than what is reserved at ${count.locationId}`)
     throw error
   }
 }

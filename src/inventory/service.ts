@@ -1,5 +1,5 @@
 import type { ServiceImplementation } from 'nice-grpc'
-import { type InventoryServiceDefinition, Product } from '../gen/comanda/v1/inventory.ts'
+import type { InventoryServiceDefinition, Product } from '../gen/comanda/v1/inventory.ts'
 import type { Log } from '../platform/log.ts'
 import { type Answer, toWire } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
@@ -11,25 +11,31 @@ const MAX_PAGE = 500
 
 /** inventory over gRPC: validates and updates stock. Rules in stock.ts, SQL in the stores. */
 export function inventoryService({ db, log }: { db: Database; log: Log }): ServiceImplementation<InventoryServiceDefinition> {
-  const tell = (words: string, { orderId, requestId }: { orderId: string; requestId: string }, answer: Answer<unknown>) => {
-    const line = { order_id: orderId, request_id: requestId }
-    if (answer.kind === 'refused') log.info({ ...line, code: answer.code }, `${words} refused: ${answer.message}`)
-    else log.info(line, words)
+  const tell = (words: string, commands: readonly { orderId: string; requestId: string }[], answers: readonly Answer<unknown>[]) => {
+    for (const [i, { orderId, requestId }] of commands.entries()) {
+      const line = { order_id: orderId, request_id: requestId }
+      const answer = answers[i]
+      if (answer?.kind === 'refused') log.info({ ...line, code: answer.code }, `${words} refused: ${answer.message}`)
+      else log.info(line, words)
+    }
   }
   return {
     async reserveStock({ commands }) {
       const answers = await store.reserveStock(db, commands)
-      commands.forEach((command, i) => tell('stock reserved', command, answers[i] as Answer<Reservation>))
+      tell('stock reserved', commands, answers)
       return { outcomes: answers.map((answer, i) => toWire(answer, (value) => reservationMessage(commands[i]?.orderId ?? '', value))) }
     },
     async releaseStock({ commands }) {
-      const answers = await store.releaseStock(db, commands.map((command) => command.orderId))
-      commands.forEach((command, i) => tell('stock released', command, answers[i] as Answer<null>))
+      const answers = await store.releaseStock(
+        db,
+        commands.map((command) => command.orderId),
+      )
+      tell('stock released', commands, answers)
       return { outcomes: answers.map((answer) => toWire(answer, () => ({}))) }
     },
     async commitStock({ commands }) {
       const answers = await store.commitStock(db, commands)
-      commands.forEach((command, i) => tell('stock committed', command, answers[i] as Answer<null>))
+      tell('stock committed', commands, answers)
       return { outcomes: answers.map((answer) => toWire(answer, () => ({}))) }
     },
     async getProducts({ productIds }) {
@@ -46,18 +52,25 @@ export function inventoryService({ db, log }: { db: Database; log: Log }): Servi
     },
     async createProducts({ products }) {
       const answers = await catalogue.createProducts(db, products.map(newProduct))
-      products.forEach((product, i) => log.info({ product_id: product.id }, answers[i]?.kind === 'done' ? 'product created' : 'product refused'))
+      for (const [i, { id }] of products.entries())
+        log.info({ product_id: id }, answers[i]?.kind === 'done' ? 'product created' : 'product refused')
       return { outcomes: answers.map((answer) => toWire(answer, productMessage)) }
     },
     async receiveStock({ commands }) {
       const answers = await catalogue.receiveStock(db, commands)
-      commands.forEach((c) => log.info({ product_id: c.productId, location_id: c.locationId, quantity: c.quantity, receipt_id: c.receiptId }, 'stock received'))
+      for (const c of commands) {
+        log.info({ product_id: c.productId, location_id: c.locationId, quantity: c.quantity, receipt_id: c.receiptId }, 'stock received')
+      }
       return { outcomes: answers.map((answer) => toWire(answer, productMessage)) }
     },
     async adjustStock({ commands }) {
       const answers: Answer<catalogue.ProductRow>[] = []
-      for (const command of commands) answers.push(await catalogue.adjustStock(db, command))
-      commands.forEach((c, i) => log.info({ product_id: c.productId, location_id: c.locationId, on_hand: c.onHand, reason: c.reason }, `stock adjusted: ${answers[i]?.kind}`))
+      for (const command of commands) {
+        const answer = await catalogue.adjustStock(db, command)
+        const { productId: product_id, locationId: location_id, onHand: on_hand, reason } = command
+        log.info({ product_id, location_id, on_hand, reason }, `stock adjusted: ${answer.kind}`)
+        answers.push(answer)
+      }
       return { outcomes: answers.map((answer) => toWire(answer, productMessage)) }
     },
   }

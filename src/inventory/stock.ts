@@ -56,7 +56,10 @@ export function allocate(
   const wanted = currency || (facts[0]?.currency ?? '')
   const foreign = facts.findIndex((product) => product.currency !== wanted)
   if (foreign >= 0) {
-    return refused('currency_mismatch', `product ${items[foreign]?.productId} is sold in ${facts[foreign]?.currency}, the order is in ${wanted}`)
+    return refused(
+      'currency_mismatch',
+      `product ${items[foreign]?.productId} is sold in ${facts[foreign]?.currency}, the order is in ${wanted}`,
+    )
   }
   const gone = facts.findIndex((product) => product.status === 'discontinued')
   if (gone >= 0) return refused('product_discontinued', `product ${items[gone]?.productId} is not sold any more`)
@@ -105,7 +108,9 @@ const EXACT_UP_TO = 8
 
 /** The fewest locations that together hold all items; among equals the first by name. Needs enough stock in total. */
 function fewestLocations(items: readonly WantedItem[], free: FreeStock): string[] {
-  const all = [...new Set(items.flatMap((item) => [...free.of(item.productId)].filter(([, units]) => units > 0).map(([location]) => location)))].sort()
+  const all = [
+    ...new Set(items.flatMap((item) => [...free.of(item.productId)].filter(([, units]) => units > 0).map(([location]) => location))),
+  ].sort()
   const covers = (set: readonly string[]) => items.every((item) => unitsIn(set, item, free) >= item.quantity)
   const one = all.find((location) => covers([location]))
   if (one !== undefined) return [one]

@@ -27,7 +27,10 @@ export function reserveStock(db: Database, commands: readonly ReserveCommand[]):
     const [products, free, known] = await Promise.all([
       readFacts(tx, productIds),
       lockFreeStock(tx, productIds),
-      readReservations(tx, commands.map((command) => command.orderId)),
+      readReservations(
+        tx,
+        commands.map((command) => command.orderId),
+      ),
     ])
     const decided = new Map<string, Answer<Reservation>>()
     for (const [orderId, row] of known) decided.set(orderId, storedDecision(row))
@@ -52,7 +55,13 @@ function writeDecisions(tx: Transaction, decisions: readonly { orderId: string; 
       changes.push(...heldBy({ order_id: orderId, items: answer.value.items }))
       return { order_id: orderId, status: 'held', currency: answer.value.currency, items: answer.value.items }
     }
-    return { order_id: orderId, status: 'refused', currency: '', items: [], ...(answer.kind === 'refused' && { code: answer.code, message: answer.message }) }
+    return {
+      order_id: orderId,
+      status: 'refused',
+      currency: '',
+      items: [],
+      ...(answer.kind === 'refused' && { code: answer.code, message: answer.message }),
+    }
   })
   tx.write(sql`
     insert into reservations (order_id, status, currency, items, refusal_code, refusal_message)
@@ -97,13 +106,18 @@ export function releaseStock(db: Database, orderIds: readonly string[]): Promise
 /** The goods that an order holds at these locations have left. A repeat does nothing. */
 export function commitStock(db: Database, commands: readonly { orderId: string; locationIds: string[] }[]): Promise<Answer<null>[]> {
   return db.transaction(async (tx) => {
-    const known = await lockReservations(tx, commands.map((command) => command.orderId))
+    const known = await lockReservations(
+      tx,
+      commands.map((command) => command.orderId),
+    )
     const changes: StockChange[] = []
     const touched = new Map<string, ReservationRow>()
     for (const { orderId, locationIds } of commands) {
       const row = known.get(orderId)
       if (row?.status !== 'held') continue
-      const here = heldBy(row).filter((part) => locationIds.includes(part.location_id) && !row.committed_locations.includes(part.location_id))
+      const here = heldBy(row).filter(
+        (part) => locationIds.includes(part.location_id) && !row.committed_locations.includes(part.location_id),
+      )
       if (here.length === 0) continue
       changes.push(...here)
       row.committed_locations = [...new Set([...row.committed_locations, ...here.map((part) => part.location_id)])]
@@ -113,7 +127,11 @@ export function commitStock(db: Database, commands: readonly { orderId: string; 
     if (changes.length > 0) {
       await lockFreeStock(tx, productsOf([...touched.values()]))
       moveStock(tx, 'committed', changes)
-      const updates = [...touched.values()].map((row) => ({ order_id: row.order_id, status: row.status, committed: row.committed_locations }))
+      const updates = [...touched.values()].map((row) => ({
+        order_id: row.order_id,
+        status: row.status,
+        committed: row.committed_locations,
+      }))
       tx.write(sql`
         update reservations v set status = r.status, committed_locations = r.committed, updated_at = now()
         from jsonb_to_recordset(${rows(updates)}) as r(order_id uuid, status text, committed text[]) where v.order_id = r.order_id`)
@@ -158,10 +176,19 @@ async function lockFreeStock(tx: Transaction, productIds: readonly string[]): Pr
 }
 
 async function readFacts(tx: Transaction, productIds: readonly string[]): Promise<Map<string, ProductFacts>> {
-  const found = await tx.query<{ id: string; unit_price_minor: number; currency: string; weight_grams: number; status: 'active' | 'discontinued' }>(sql`
+  const found = await tx.query<{
+    id: string
+    unit_price_minor: number
+    currency: string
+    weight_grams: number
+    status: 'active' | 'discontinued'
+  }>(sql`
     select id, unit_price_minor, currency, weight_grams, status from products where id = any(${productIds}::text[])`)
   return new Map(
-    found.map((row) => [row.id, { unitPriceMinor: row.unit_price_minor, currency: row.currency, weightGrams: row.weight_grams, status: row.status }]),
+    found.map((row) => [
+      row.id,
+      { unitPriceMinor: row.unit_price_minor, currency: row.currency, weightGrams: row.weight_grams, status: row.status },
+    ]),
   )
 }
 

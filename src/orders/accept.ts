@@ -15,7 +15,11 @@ export type Accepted = { order: Order; isNew: boolean }
  * body) gets the order that exists; the same key with another body is refused `idempotency_key_reused`, and an order for
  * a product that does not exist `unknown_product`; of both nothing is stored.
  */
-export async function acceptOrders(db: Database, commands: readonly PlaceOrderCommand[], around: { leaseMs: number; products: ProductCheck }): Promise<Answer<Accepted>[]> {
+export async function acceptOrders(
+  db: Database,
+  commands: readonly PlaceOrderCommand[],
+  around: { leaseMs: number; products: ProductCheck },
+): Promise<Answer<Accepted>[]> {
   const unknown = await around.products.unknownIn(commands)
   const fresh = commands.filter((command) => !unknown.has(command.orderId)).map(newOrder)
   const inserted = fresh.length > 0 ? await store.acceptOrders(db, fresh, around.leaseMs) : []
@@ -24,10 +28,16 @@ export async function acceptOrders(db: Database, commands: readonly PlaceOrderCo
 
   const rest = commands.filter((command) => !times.has(command.orderId))
   const keys = rest.flatMap((command) => command.idempotencyKey || [])
-  const [sameId, sameKey] = rest.length === 0 ? [new Map<string, Order>(), new Map<string, Order>()] : await Promise.all([
-    store.getOrders(db, rest.map((command) => command.orderId)),
-    store.getOrdersByKey(db, keys),
-  ])
+  const [sameId, sameKey] =
+    rest.length === 0
+      ? [new Map<string, Order>(), new Map<string, Order>()]
+      : await Promise.all([
+          store.getOrders(
+            db,
+            rest.map((command) => command.orderId),
+          ),
+          store.getOrdersByKey(db, keys),
+        ])
   const answered = new Set<string>()
   return commands.map((command) => {
     const row = times.get(command.orderId)

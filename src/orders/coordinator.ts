@@ -81,7 +81,11 @@ export function startCoordinator({ db, services, around, leaseMs, log }: Depende
   const sweeper = startSweeper({ everyMs: SWEEP_EVERY_MS, log }, async () => {
     const old = [...runs.values()].filter((entry) => performance.now() - entry.leasedAt > leaseMs / 3)
     if (old.length > 0) {
-      await store.renewLeases(db, old.map((entry) => entry.order), leaseMs)
+      await store.renewLeases(
+        db,
+        old.map((entry) => entry.order),
+        leaseMs,
+      )
       for (const entry of old) entry.leasedAt = performance.now()
     }
     const room = Math.min(SWEEP_AT_MOST, SWEPT_AT_ONCE - runs.size)

@@ -76,7 +76,15 @@ export function newOrder(command: PlaceOrderCommand): Order {
     payment_token: command.paymentToken,
     shipping_method: command.shippingMethod,
     address: address
-      ? { name: address.name, line1: address.line1, line2: address.line2, city: address.city, region: address.region, postal_code: address.postalCode, country: address.country }
+      ? {
+          name: address.name,
+          line1: address.line1,
+          line2: address.line2,
+          city: address.city,
+          region: address.region,
+          postal_code: address.postalCode,
+          country: address.country,
+        }
       : null,
     metadata: command.metadata,
     request_id: command.requestId,

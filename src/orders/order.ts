@@ -26,7 +26,15 @@ export type OrderItem = {
   unit_price_minor: number
   amount_minor: number
 }
-export type OrderAddress = { name: string; line1: string; line2: string; city: string; region: string; postal_code: string; country: string }
+export type OrderAddress = {
+  name: string
+  line1: string
+  line2: string
+  city: string
+  region: string
+  postal_code: string
+  country: string
+}
 export type OrderShipment = {
   id: string
   status: string
@@ -92,7 +100,15 @@ function to(order: Order, status: OrderStatus): OrderStatus {
  * One item's price: quantity × unit price less the discount, in minor units, rounded half up.
  * BigInt inside: quantity × price × 10,000 can pass 2^53.
  */
-export function itemAmount({ quantity, unitPriceMinor, discountBasisPoints }: { quantity: number; unitPriceMinor: number; discountBasisPoints: number }): number {
+export function itemAmount({
+  quantity,
+  unitPriceMinor,
+  discountBasisPoints,
+}: {
+  quantity: number
+  unitPriceMinor: number
+  discountBasisPoints: number
+}): number {
   const tenThousandths = BigInt(quantity) * BigInt(unitPriceMinor) * BigInt(10_000 - discountBasisPoints)
   return Number((tenThousandths + 5_000n) / 10_000n)
 }
@@ -236,7 +252,14 @@ export function captureIsDue(order: Order): boolean {
 }
 
 export function settled(order: Order): Change {
-  const shipments = order.shipments.map((shipment) => ({ ...shipment, stock_committed: shipment.stock_committed || shipment.status !== 'created' }))
+  const shipments = order.shipments.map((shipment) => ({
+    ...shipment,
+    stock_committed: shipment.stock_committed || shipment.status !== 'created',
+  }))
   const payment = captureIsDue(order) ? { status: 'captured', amount_minor: order.total_minor } : order.payment
-  return { order: { ...order, ...notWaiting, shipments, payment, work: null }, dueInMs: null, event: { type: 'order.settled', data: { payment } } }
+  return {
+    order: { ...order, ...notWaiting, shipments, payment, work: null },
+    dueInMs: null,
+    event: { type: 'order.settled', data: { payment } },
+  }
 }

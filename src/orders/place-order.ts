@@ -1,11 +1,33 @@
 import type { Outcome } from '../platform/outcome.ts'
-import { captureIsDue, type Change, cancel, confirm, type Order, type OrderShipment, park, priced, refuseCancel, reject, retryDelayMs, type StepService, settled, undone, undosFor } from './order.ts'
+import {
+  type Change,
+  cancel,
+  captureIsDue,
+  confirm,
+  type Order,
+  type OrderShipment,
+  park,
+  priced,
+  refuseCancel,
+  reject,
+  retryDelayMs,
+  type StepService,
+  settled,
+  undone,
+  undosFor,
+} from './order.ts'
 
 /** The saga, as if there were one order in the world. Each step is keyed by the order's id and safe to repeat. */
 
 export type ReservedStock = {
   currency: string
-  items: { productId: string; quantity: number; unitPriceMinor: number; weightGrams: number; allocations: { locationId: string; quantity: number }[] }[]
+  items: {
+    productId: string
+    quantity: number
+    unitPriceMinor: number
+    weightGrams: number
+    allocations: { locationId: string; quantity: number }[]
+  }[]
 }
 export type Parcel = { locationId: string; weightGrams: number; items: { productId: string; quantity: number }[] }
 
@@ -28,7 +50,10 @@ export async function placeOrder(order: Order, services: Services, around: Surro
   const stock = await services.reserveStock(order)
   if (stock.kind !== 'done') return notDone(order, { service: 'inventory', outcome: stock, around })
 
-  const withPrices = priced(order, { currency: stock.value.currency, unitPrices: new Map(stock.value.items.map((item) => [item.productId, item.unitPriceMinor])) })
+  const withPrices = priced(order, {
+    currency: stock.value.currency,
+    unitPrices: new Map(stock.value.items.map((item) => [item.productId, item.unitPriceMinor])),
+  })
   if (order.expected_total_minor !== null && order.expected_total_minor !== withPrices.total_minor) {
     const message = `the total is ${withPrices.total_minor}, not ${order.expected_total_minor} as expected`
     return reject(withPrices, { by: 'orders', code: 'total_mismatch', message })
@@ -84,7 +109,9 @@ function undoStep(service: StepService, order: Order, services: Services): Promi
 
 /** After dispatch: the goods have left the stock, and the money is taken. */
 export async function settleOrder(order: Order, services: Services, around: Surroundings): Promise<Change> {
-  const left = order.shipments.filter((shipment) => shipment.status !== 'created' && !shipment.stock_committed).map((shipment) => shipment.location_id)
+  const left = order.shipments
+    .filter((shipment) => shipment.status !== 'created' && !shipment.stock_committed)
+    .map((shipment) => shipment.location_id)
   if (left.length > 0) {
     const committed = await services.commitStock(order, left)
     if (committed.kind !== 'done') return parkFor(order, { service: 'inventory', reason: committed.message, around })
@@ -104,7 +131,10 @@ function notDone(order: Order, { service, outcome, around }: { service: StepServ
 }
 
 /** The order waits, longer with each try, for the service named. */
-export function parkFor(order: Order, { service, reason, around }: { service: StepService | 'orders'; reason: string; around: Surroundings }): Change {
+export function parkFor(
+  order: Order,
+  { service, reason, around }: { service: StepService | 'orders'; reason: string; around: Surroundings },
+): Change {
   return park(order, { service, reason, now: around.now(), delayMs: retryDelayMs(order.attempts, around.random()) })
 }
 

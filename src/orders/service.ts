@@ -1,12 +1,12 @@
-import { type CallContext, type ServiceImplementation, ServerError, Status } from 'nice-grpc'
-import { type OrdersServiceDefinition, type PlaceOrderOutcome, type ShipmentFact } from '../gen/comanda/v1/orders.ts'
+import { type CallContext, ServerError, type ServiceImplementation, Status } from 'nice-grpc'
+import type { OrdersServiceDefinition, PlaceOrderOutcome, ShipmentFact } from '../gen/comanda/v1/orders.ts'
 import type { Log } from '../platform/log.ts'
 import { type Answer, done, refused, toWire, unknown } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import { acceptOrders, type ProductCheck } from './accept.ts'
 import type { Coordinator } from './coordinator.ts'
 import { orderMessage } from './messages.ts'
-import { type Change, type Order, type OrderStatus, nextStatuses, recordShipment, requestCancel } from './order.ts'
+import { type Change, nextStatuses, type Order, type OrderStatus, recordShipment, requestCancel } from './order.ts'
 import * as store from './store.ts'
 
 const MAX_PAGE = 200
@@ -43,7 +43,13 @@ export function ordersService({ db, coordinator, products, leaseMs, log }: Depen
       const pages = queries.map(async (query) => {
         if (query.status && !(query.status in nextStatuses)) throw new ServerError(Status.INVALID_ARGUMENT, `no status ${query.status}`)
         const limit = Math.min(Math.max(query.limit, 1), MAX_PAGE)
-        const orders = await store.listOrders(db, { ...query, from: query.from, to: query.to, status: query.status as OrderStatus | '', limit })
+        const orders = await store.listOrders(db, {
+          ...query,
+          from: query.from,
+          to: query.to,
+          status: query.status as OrderStatus | '',
+          limit,
+        })
         return { orders: orders.map(orderMessage), next: orders.length === limit ? (orders.at(-1)?.id ?? '') : '' }
       })
       return { pages: await Promise.all(pages) }
@@ -52,7 +58,12 @@ export function ordersService({ db, coordinator, products, leaseMs, log }: Depen
       const found = await store.listEvents(db, orderIds)
       const histories = orderIds.map((orderId) => ({
         orderId,
-        events: (found.get(orderId) ?? []).map((event) => ({ id: event.id, type: event.type, at: event.at, data: JSON.stringify(event.data) })),
+        events: (found.get(orderId) ?? []).map((event) => ({
+          id: event.id,
+          type: event.type,
+          at: event.at,
+          data: JSON.stringify(event.data),
+        })),
       }))
       return { histories }
     },
@@ -64,9 +75,11 @@ export function ordersService({ db, coordinator, products, leaseMs, log }: Depen
       // One after the other where they are of one order; the writes of different orders are batched.
       const byOrder = Map.groupBy(facts, (fact) => fact.orderId)
       const answers = new Map<ShipmentFact, Answer<Order>>()
-      await Promise.all([...byOrder.values()].map(async (list) => {
-        for (const fact of list) answers.set(fact, await recordOne(fact))
-      }))
+      await Promise.all(
+        [...byOrder.values()].map(async (list) => {
+          for (const fact of list) answers.set(fact, await recordOne(fact))
+        }),
+      )
       return { outcomes: facts.map((fact) => toWire(answers.get(fact) as Answer<Order>, orderMessage)) }
     },
   }
@@ -104,7 +117,8 @@ export function ordersService({ db, coordinator, products, leaseMs, log }: Depen
     return change(fact.orderId, (order) => {
       // Dispatched between our booking and our confirming: shipping tells us again when we know of it ourselves.
       if (order.status === 'pending') return unknown(`order ${order.id} is not confirmed yet`)
-      if (!order.shipments.some((shipment) => shipment.id === fact.shipmentId)) return refused('unknown_shipment', `order ${order.id} has no shipment ${fact.shipmentId}`)
+      if (!order.shipments.some((shipment) => shipment.id === fact.shipmentId))
+        return refused('unknown_shipment', `order ${order.id} has no shipment ${fact.shipmentId}`)
       if (order.status === 'cancelled' || order.status === 'rejected') return refused('order_ended', `order ${order.id} is ${order.status}`)
       return recordShipment(order, { shipmentId: fact.shipmentId, status }) ?? done(order)
     })
@@ -143,7 +157,10 @@ function endsInOrder(): { expect(index: number, ended: Promise<Order>): void } &
     },
     async *[Symbol.asyncIterator]() {
       while (open > 0 || arrived.length > 0) {
-        if (arrived.length === 0) await new Promise<void>((resolve) => { wake = resolve })
+        if (arrived.length === 0)
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
         await new Promise((resolve) => setImmediate(resolve)) // those of the same batch come along
         const batch = arrived
         arrived = []

@@ -1,4 +1,12 @@
-import { ConsecutiveBreaker, circuitBreaker, ExponentialBackoff, handleWhen, handleWhenResult, isBrokenCircuitError, retry } from 'cockatiel'
+import {
+  ConsecutiveBreaker,
+  circuitBreaker,
+  ExponentialBackoff,
+  handleWhen,
+  handleWhenResult,
+  isBrokenCircuitError,
+  retry,
+} from 'cockatiel'
 import { type ClientError, Status } from 'nice-grpc'
 import { InventoryServiceDefinition } from '../gen/comanda/v1/inventory.ts'
 import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
@@ -81,7 +89,10 @@ function connectInventory(address: string, timeoutMs: number) {
     }))
     return (await client.reserveStock({ commands })).outcomes.map(fromWire)
   }, breaker)
-  const release = patient(async (orders: Order[]) => (await client.releaseStock({ commands: orders.map(keyOf) })).outcomes.map(fromWire), breaker)
+  const release = patient(
+    async (orders: Order[]) => (await client.releaseStock({ commands: orders.map(keyOf) })).outcomes.map(fromWire),
+    breaker,
+  )
   const commit = patient(async (commands: { orderId: string; requestId: string; locationIds: string[] }[]) => {
     return (await client.commitStock({ commands })).outcomes.map(fromWire)
   }, breaker)
@@ -107,8 +118,14 @@ function connectPayment(address: string, timeoutMs: number) {
       }))
       return (await client.authorizePayments({ commands })).outcomes.map(fromWire)
     }, breaker),
-    voidPayment: patient(async (orders: Order[]) => (await client.voidPayments({ commands: orders.map(keyOf) })).outcomes.map(fromWire), breaker),
-    capturePayment: patient(async (orders: Order[]) => (await client.capturePayments({ commands: orders.map(keyOf) })).outcomes.map(fromWire), breaker),
+    voidPayment: patient(
+      async (orders: Order[]) => (await client.voidPayments({ commands: orders.map(keyOf) })).outcomes.map(fromWire),
+      breaker,
+    ),
+    capturePayment: patient(
+      async (orders: Order[]) => (await client.capturePayments({ commands: orders.map(keyOf) })).outcomes.map(fromWire),
+      breaker,
+    ),
   }
   return { calls, close: () => client.close() }
 }
@@ -126,7 +143,10 @@ function connectShipping(address: string, timeoutMs: number) {
       const outcome = await create({ ...keyOf(order), shippingMethod: order.shipping_method, address, parcels })
       return outcome.kind === 'done' ? done(outcome.value.shipments.map(orderShipment)) : outcome
     },
-    cancelShipments: patient(async (orders: Order[]) => (await client.cancelShipments({ commands: orders.map(keyOf) })).outcomes.map(fromWire), breaker),
+    cancelShipments: patient(
+      async (orders: Order[]) => (await client.cancelShipments({ commands: orders.map(keyOf) })).outcomes.map(fromWire),
+      breaker,
+    ),
   }
   return { calls, close: () => client.close() }
 }

@@ -18,7 +18,9 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   const db = openDatabase(databaseUrl, { max: 8, applicationName: 'comanda orders' })
   const services = connectServices(config.grpc)
   const catalogue = connectGrpc(InventoryServiceDefinition, config.grpc.addresses.inventory, 1_000)
-  const products = productCheck(async (productIds) => new Set((await catalogue.getProducts({ productIds })).products.map((product) => product.id)))
+  const products = productCheck(
+    async (productIds) => new Set((await catalogue.getProducts({ productIds })).products.map((product) => product.id)),
+  )
   const around = { now: () => new Date(), random: Math.random }
   const coordinator = startCoordinator({ db, services, around, leaseMs, log })
   const address = `${config.grpc.host}:${config.grpc.ports.orders}`

@@ -9,7 +9,11 @@ const EVENTS_AT_MOST = 1_000
  * Stores new orders with their idempotency keys and first events. An id or key that exists already is left alone.
  * @returns ids and times of those that were new.
  */
-export function acceptOrders(db: Database, orders: readonly Order[], leaseMs: number): Promise<{ id: string; created_at: Date; due_at: Date }[]> {
+export function acceptOrders(
+  db: Database,
+  orders: readonly Order[],
+  leaseMs: number,
+): Promise<{ id: string; created_at: Date; due_at: Date }[]> {
   return db.query(sql`
     with accepted as (
       insert into orders (id, user_id, status, items, currency, freight_minor, expected_total_minor, payment_method, payment_token,
@@ -77,7 +81,8 @@ const isNewer = (a: Order, b: Order) => a.version > b.version || (a.version === 
 
 /** What can change of an order; the rest is written once. */
 function changeable(order: Order) {
-  const { id, version, epoch, status, items, currency, total_minor, payment, shipments, rejected_by, rejection_code, rejection_message } = order
+  const { id, version, epoch, status, items, currency, total_minor, payment, shipments, rejected_by, rejection_code, rejection_message } =
+    order
   const { work, attempts, waiting_service, waiting_reason, waiting_since } = order
   return {
     ...{ id, version, epoch, status, items, currency, total_minor, payment, shipments, rejected_by, rejection_code, rejection_message },
@@ -115,7 +120,14 @@ export async function getOrdersByKey(db: Database, keys: readonly string[]): Pro
   return new Map(found.map((order) => [order.idempotency_key as string, order]))
 }
 
-export type OrderQuery = { userId: string; status: OrderStatus | ''; from: Date | undefined; to: Date | undefined; before: string; limit: number }
+export type OrderQuery = {
+  userId: string
+  status: OrderStatus | ''
+  from: Date | undefined
+  to: Date | undefined
+  before: string
+  limit: number
+}
 
 /** A page of orders, newest first. Empty filters match all; ids are UUIDv7, so their order is that of time. */
 export function listOrders(db: Database, { userId, status, from, to, before, limit }: OrderQuery): Promise<Order[]> {

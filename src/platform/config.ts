@@ -32,7 +32,11 @@ export const SETTINGS = {
   LOG_DIR: { kind: 'folder', default: './logs', meaning: 'Folder of the log files' },
   LOG_LEVEL: { kind: 'level', default: 'info', meaning: 'Least level that is logged: trace, debug, info, warn, error, silent' },
   LOG_TERMINAL: { kind: 'flag', default: 'on', meaning: 'Print log lines on the terminal too: on, off' },
-  LEASE_MS: { kind: 'integer', default: '10000', meaning: 'How long an orders process may work on an order before another may take it over' },
+  LEASE_MS: {
+    kind: 'integer',
+    default: '10000',
+    meaning: 'How long an orders process may work on an order before another may take it over',
+  },
   RPC_TIMEOUT_MS: { kind: 'integer', default: '5000', meaning: 'Deadline of one call between services' },
   WAIT_MS: { kind: 'integer', default: '5000', meaning: 'How long POST /orders waits for the end before it answers 202' },
 } as const satisfies Record<string, Setting>

@@ -67,7 +67,10 @@ export async function startEmbeddedPostgres({ dataDir, port, databases, settings
 }
 
 /** The URLs of a server that runs on this data folder now; undefined when none does. */
-export async function embeddedUrls(dataDir: string, databases: readonly string[] = ['orders', 'inventory', 'payment', 'shipping']): Promise<Record<string, string> | undefined> {
+export async function embeddedUrls(
+  dataDir: string,
+  databases: readonly string[] = ['orders', 'inventory', 'payment', 'shipping'],
+): Promise<Record<string, string> | undefined> {
   try {
     const place = await placeFor(dataDir)
     const port = await runningPort(place)
@@ -89,7 +92,9 @@ async function initialise(place: Place): Promise<void> {
   })
   if (version !== undefined) {
     if (version.trim() === place.majorVersion) return
-    throw new PostgresError(`${place.cluster} was made by PostgreSQL ${version.trim()}, but this is ${place.majorVersion}: dump it with the former, or choose another DATA_DIR`)
+    throw new PostgresError(
+      `${place.cluster} was made by PostgreSQL ${version.trim()}, but this is ${place.majorVersion}: dump it with the former, or choose another DATA_DIR`,
+    )
   }
   // A first start that was cut off leaves half a cluster; initdb wants the folder empty.
   await rm(place.cluster, { recursive: true, force: true })
@@ -102,7 +107,19 @@ async function initialise(place: Place): Promise<void> {
     await writeFile(forInitdb, password, { mode: 0o600 })
     if (place.user) await chown(forInitdb, place.user.uid, place.user.gid)
     await chmod(forInitdb, 0o600)
-    const args = ['-D', place.cluster, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${forInitdb}`, '-E', 'UTF8', '--locale=C', '--no-instructions']
+    const args = [
+      '-D',
+      place.cluster,
+      '-U',
+      USER,
+      '-A',
+      'scram-sha-256',
+      `--pwfile=${forInitdb}`,
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '--no-instructions',
+    ]
     await run(join(place.bin, 'initdb'), args, spawnOptions(place))
   } catch (error) {
     await rm(place.cluster, { recursive: true, force: true })
@@ -115,7 +132,9 @@ async function initialise(place: Place): Promise<void> {
 /** Starts the server on `port`, or on the next free one. Backends of a killed server may hold it up for a moment: tried again. */
 async function start(place: Place, { port, settings }: { port: number; settings: Record<string, string> }): Promise<number> {
   const free = await nextFreePort(port)
-  const options = Object.entries({ ...SERVER_SETTINGS, ...settings, port: String(free) }).map(([name, value]) => `-c ${name}=${value || "''"}`)
+  const options = Object.entries({ ...SERVER_SETTINGS, ...settings, port: String(free) }).map(
+    ([name, value]) => `-c ${name}=${value || "''"}`,
+  )
   for (let attempt = 1; ; attempt++) {
     try {
       await pgCtl(place, ['start', '-w', '-t', '60', '-l', place.logFile, '-o', options.join(' ')])
@@ -123,7 +142,9 @@ async function start(place: Place, { port, settings }: { port: number; settings:
     } catch (error) {
       if (attempt >= 5) {
         const log = await readFile(place.logFile, 'utf8').catch(() => '')
-        throw new PostgresError(`PostgreSQL did not start on ${place.cluster}:\n${log.trim().split('\n').slice(-8).join('\n') || lastLines(error)}`)
+        throw new PostgresError(
+          `PostgreSQL did not start on ${place.cluster}:\n${log.trim().split('\n').slice(-8).join('\n') || lastLines(error)}`,
+        )
       }
       await new Promise((resolve) => setTimeout(resolve, 500))
     }
@@ -172,7 +193,9 @@ async function createMissing(url: string, databases: readonly string[]): Promise
   try {
     const known = new Set((await client.query('select datname from pg_database')).rows.map((row) => row.datname as string))
     for (const name of databases) {
-      if (!known.has(name)) await client.query(`create database ${pg.escapeIdentifier(name)}`)
+      // A name can't be a parameter; these are our own, and quoted all the same.
+      const create = `create database ${pg.escapeIdentifier(name)}`
+      if (!known.has(name)) await client.query(create)
     }
   } finally {
     await client.end()
@@ -190,8 +213,12 @@ function pgCtl(place: Place, args: string[]): Promise<unknown> {
   return new Promise<void>((resolve, reject) => {
     const child = execFile(join(place.bin, 'pg_ctl'), ['-D', place.cluster, ...args], { ...spawnOptions(place), maxBuffer: 1 << 20 })
     let said = ''
-    child.stdout?.on('data', (chunk) => { said += chunk })
-    child.stderr?.on('data', (chunk) => { said += chunk })
+    child.stdout?.on('data', (chunk) => {
+      said += chunk
+    })
+    child.stderr?.on('data', (chunk) => {
+      said += chunk
+    })
     child.once('error', reject)
     child.once('exit', (code) => {
       child.stdout?.destroy()

@@ -1,10 +1,22 @@
-import { ChannelCredentials, type ServiceImplementation, ServerError, Status, createChannel, createClientFactory, createServer, type CompatServiceDefinition, type Client, ClientError, type ServerMiddleware } from 'nice-grpc'
-import { deadlineMiddleware, type DeadlineOptions } from 'nice-grpc-client-middleware-deadline'
+import { readFile } from 'node:fs/promises'
+import {
+  ChannelCredentials,
+  type Client,
+  ClientError,
+  type CompatServiceDefinition,
+  createChannel,
+  createClientFactory,
+  createServer,
+  ServerError,
+  type ServerMiddleware,
+  type ServiceImplementation,
+  Status,
+} from 'nice-grpc'
+import { type DeadlineOptions, deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
 import { HealthDefinition, HealthServiceImpl } from 'nice-grpc-server-health'
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection'
-import { readFile } from 'node:fs/promises'
-import { isDatabaseDown } from './postgres.ts'
 import type { Log } from './log.ts'
+import { isDatabaseDown } from './postgres.ts'
 
 /** gRPC between services: servers with health and reflection, clients with deadlines. */
 
@@ -66,12 +78,17 @@ export type GrpcClient<S extends CompatServiceDefinition> = Client<S, DeadlineOp
 /** A client with a deadline on every call. Connects by itself, and again when the service comes back. */
 export function connectGrpc<S extends CompatServiceDefinition>(definition: S, address: string, timeoutMs: number): GrpcClient<S> {
   const channel = createChannel(address, ChannelCredentials.createInsecure(), CHANNEL_OPTIONS)
-  const client = createClientFactory().use(deadlineMiddleware).create(definition, channel, { '*': { deadline: timeoutMs } } as never)
+  const client = createClientFactory()
+    .use(deadlineMiddleware)
+    .create(definition, channel, { '*': { deadline: timeoutMs } } as never)
   return Object.assign(client as Client<S, DeadlineOptions>, { close: () => channel.close() })
 }
 
 /** Whether a failed call says nothing about what was decided: the service is down, slow, or the connection broke. */
 export function isUnavailable(error: unknown): boolean {
   if ((error as Error)?.name === 'AbortError') return true
-  return error instanceof ClientError && [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.RESOURCE_EXHAUSTED, Status.CANCELLED].includes(error.code)
+  return (
+    error instanceof ClientError &&
+    [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.RESOURCE_EXHAUSTED, Status.CANCELLED].includes(error.code)
+  )
 }

@@ -39,7 +39,9 @@ async function findBinaries(): Promise<{ native: string; version: string }> {
     const { version } = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8')) as { version: string }
     return { native, version }
   } catch {
-    throw new Error(`there is no embedded PostgreSQL for ${os}-${process.arch} (${name} is not installed): set ORDERS_DATABASE_URL and its sisters to a PostgreSQL of your own`)
+    throw new Error(
+      `there is no embedded PostgreSQL for ${os}-${process.arch} (${name} is not installed): set ORDERS_DATABASE_URL and its sisters to a PostgreSQL of your own`,
+    )
   }
 }
 
@@ -60,7 +62,10 @@ async function isReachable(path: string, uid: number): Promise<boolean> {
 
 async function copyBinaries(native: string, version: string): Promise<string> {
   const target = join(SHARED, `postgresql-${version}`)
-  const isThere = await access(join(target, 'bin', 'postgres')).then(() => true, () => false)
+  const isThere = await access(join(target, 'bin', 'postgres')).then(
+    () => true,
+    () => false,
+  )
   if (!isThere) {
     // Copied beside and renamed: two starts at once, or one cut off, never leave half a server.
     const half = `${target}.${process.pid}`
@@ -74,7 +79,10 @@ async function copyBinaries(native: string, version: string): Promise<string> {
 /** A folder for the cluster outside the project, always the same for the same data folder, with a link to it. */
 async function elsewhere(dataDir: string): Promise<string> {
   const link = join(dataDir, 'postgres')
-  const isLink = await lstat(link).then((found) => found.isSymbolicLink(), () => false)
+  const isLink = await lstat(link).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
+  )
   if (isLink) return dirname(await readlink(link))
   const folder = join(SHARED, `${basename(dataDir)}-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`)
   await mkdir(folder, { recursive: true, mode: 0o755 })

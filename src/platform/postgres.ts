@@ -55,7 +55,11 @@ const RETRY = new Set(['40001', '40P01'])
 // (97 rows were fetched per order, growing). Nothing in the services is served by such plans.
 const PLANNING = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', jit: 'off' }
 
-type DatabaseOptions = { max?: number; applicationName?: string; /** Server settings of each connection. */ settings?: Record<string, string> }
+type DatabaseOptions = {
+  max?: number
+  applicationName?: string /** Server settings of each connection. */
+  settings?: Record<string, string>
+}
 
 /** A pool of connections. Nothing connects before the first query; lost connections are replaced. */
 export function openDatabase(url: string, { max = 4, applicationName = 'comanda', settings = {} }: DatabaseOptions = {}): Database {
@@ -63,7 +67,9 @@ export function openDatabase(url: string, { max = 4, applicationName = 'comanda'
     connectionString: url,
     max,
     application_name: applicationName,
-    options: Object.entries({ ...PLANNING, ...settings }).map(([name, value]) => `-c ${name}=${value}`).join(' '),
+    options: Object.entries({ ...PLANNING, ...settings })
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 60_000,
     statement_timeout: 30_000,
@@ -148,5 +154,7 @@ export function isDatabaseDown(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   if (code && ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENOENT'].includes(code)) return true
   const message = error instanceof Error ? error.message : ''
-  return /connection terminated|timeout exceeded when trying to connect|connection error|not queryable|query read timeout|cannot use a pool/i.test(message)
+  return /connection terminated|timeout exceeded when trying to connect|connection error|not queryable|query read timeout|cannot use a pool/i.test(
+    message,
+  )
 }

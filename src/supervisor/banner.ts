@@ -3,11 +3,23 @@ import { type Config, OWNERS } from '../platform/config.ts'
 import type { EmbeddedPostgres } from '../platform/embedded-postgres.ts'
 
 /** What runs where, and one thing to try. */
-export function banner({ config, postgres, seeded, pids }: { config: Config; postgres: EmbeddedPostgres | undefined; seeded: number; pids: Map<string, number | undefined> }): string {
+export function banner({
+  config,
+  postgres,
+  seeded,
+  pids,
+}: {
+  config: Config
+  postgres: EmbeddedPostgres | undefined
+  seeded: number
+  pids: Map<string, number | undefined>
+}): string {
   const { gateway, grpc } = config
   const url = `http://${gateway.host}:${gateway.port}`
-  const row = (name: string, where: string) => `  ${name.padEnd(11)} ${where.padEnd(34)} ${pc.dim(pids.has(name) ? `process ${pids.get(name)}` : '')}`.trimEnd()
-  const body = '{"user_id":"u123","items":[{"product_id":"a1","quantity":2},{"product_id":"b2","quantity":1}],"payment_method":"credit_card"}'
+  const row = (name: string, where: string) =>
+    `  ${name.padEnd(11)} ${where.padEnd(34)} ${pc.dim(pids.has(name) ? `process ${pids.get(name)}` : '')}`.trimEnd()
+  const body =
+    '{"user_id":"u123","items":[{"product_id":"a1","quantity":2},{"product_id":"b2","quantity":1}],"payment_method":"credit_card"}'
   return [
     '',
     `${pc.bold('Comanda')} takes orders.`,

@@ -9,10 +9,12 @@ export function lockDataDir(dataDir: string): () => void {
       writeFileSync(file, String(process.pid), { flag: 'wx' })
       return () => rmSync(file, { force: true })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw new Error(`the data folder ${dataDir} can't be written: ${(error as Error).message}`)
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+        throw new Error(`the data folder ${dataDir} can't be written: ${(error as Error).message}`)
     }
     const pid = Number(readFileSync(file, 'utf8'))
-    if (isComanda(pid)) throw new Error(`Comanda runs already on ${dataDir} (process ${pid}). Stop it, or choose another DATA_DIR and other ports.`)
+    if (isComanda(pid))
+      throw new Error(`Comanda runs already on ${dataDir} (process ${pid}). Stop it, or choose another DATA_DIR and other ports.`)
     rmSync(file, { force: true })
   }
 }

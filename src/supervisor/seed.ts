@@ -4,13 +4,51 @@ import { connectGrpc } from '../platform/grpc.ts'
 
 /** A shop to try things in: on the first start, some 200 products of kitchen and larder. Always the same ones. */
 
-const GOODS = ['Aceite de oliva', 'Vinagre de Jerez', 'Pimentón dulce', 'Azafrán', 'Miel de romero', 'Turrón', 'Queso curado', 'Jamón ibérico', 'Arroz bomba', 'Garbanzos',
-  'Café en grano', 'Chocolate negro', 'Sal en escamas', 'Almendras', 'Aceitunas', 'Anchoas', 'Paellera', 'Cuchillo cebollero', 'Cazuela de barro', 'Delantal'] as const
-const KINDS = ['clásico', 'ecológico', 'pequeño', 'grande', 'de la casa', 'añejo', 'para regalo', 'de temporada', 'en oferta', 'edición limitada'] as const
+const GOODS = [
+  'Aceite de oliva',
+  'Vinagre de Jerez',
+  'Pimentón dulce',
+  'Azafrán',
+  'Miel de romero',
+  'Turrón',
+  'Queso curado',
+  'Jamón ibérico',
+  'Arroz bomba',
+  'Garbanzos',
+  'Café en grano',
+  'Chocolate negro',
+  'Sal en escamas',
+  'Almendras',
+  'Aceitunas',
+  'Anchoas',
+  'Paellera',
+  'Cuchillo cebollero',
+  'Cazuela de barro',
+  'Delantal',
+] as const
+const KINDS = [
+  'clásico',
+  'ecológico',
+  'pequeño',
+  'grande',
+  'de la casa',
+  'añejo',
+  'para regalo',
+  'de temporada',
+  'en oferta',
+  'edición limitada',
+] as const
 const LOCATIONS = ['madrid', 'sevilla', 'bilbao'] as const
 const PLENTY = 10_000
 
-type Seed = { id: string; name: string; unitPriceMinor: number; weightGrams: number; status: string; stock: { locationId: string; onHand: number; reserved: number }[] }
+type Seed = {
+  id: string
+  name: string
+  unitPriceMinor: number
+  weightGrams: number
+  status: string
+  stock: { locationId: string; onHand: number; reserved: number }[]
+}
 
 export function catalogue(): Seed[] {
   const plenty = LOCATIONS.slice(0, 2).map((locationId) => ({ locationId, onHand: PLENTY, reserved: 0 }))
@@ -28,7 +66,14 @@ function seed({ n, name }: { n: number; name: string }): Seed {
   const places = LOCATIONS.slice(0, 1 + (n % LOCATIONS.length))
   const share = Math.floor(units / places.length)
   const stock = places.map((locationId, i) => ({ locationId, onHand: i === 0 ? units - share * (places.length - 1) : share, reserved: 0 }))
-  return { id: `p${String(n + 1).padStart(3, '0')}`, name, unitPriceMinor: 150 + ((n * 733) % 9_800), weightGrams: 50 + ((n * 97) % 2_400), status: n % 50 === 49 ? 'discontinued' : 'active', stock }
+  return {
+    id: `p${String(n + 1).padStart(3, '0')}`,
+    name,
+    unitPriceMinor: 150 + ((n * 733) % 9_800),
+    weightGrams: 50 + ((n * 97) % 2_400),
+    status: n % 50 === 49 ? 'discontinued' : 'active',
+    stock,
+  }
 }
 
 /** Fills an empty catalogue. @returns how many products were made: 0 when there were some already. */

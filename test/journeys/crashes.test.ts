@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startSystem, type System } from '../support/system.ts'
+import { type System, startSystem } from '../support/system.ts'
 import { until } from '../support/until.ts'
 import { comanda, order, shop } from './shop.ts'
 
@@ -28,11 +28,17 @@ describe.each(['payment', 'inventory', 'shipping', 'orders', 'gateway'])('when %
     const lines = Array.from({ length: ORDERS }, (_, i) => JSON.stringify(order({ [product]: 1 }, { user_id: `${service}-${i}` })))
     writeFileSync(file, lines.join('\n'))
     const batch = comanda(system, 'batch', file, '--concurrency', '16', '--out', out, '--settle', '60', '--no-progress')
-    await until('the first orders', async () => ((await client.call('GET', `/orders?user_id=${service}-20`)).body.orders as unknown[])?.length > 0)
+    await until(
+      'the first orders',
+      async () => ((await client.call('GET', `/orders?user_id=${service}-20`)).body.orders as unknown[])?.length > 0,
+    )
     await system.kill(service)
     const { code, out: said } = await batch
     expect(code, said).toBe(0)
-    const results = readFileSync(out, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { order_id: string })
+    const results = readFileSync(out, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { order_id: string })
     expect(new Set(results.map((result) => result.order_id)).size).toBe(ORDERS)
     const statuses = await Promise.all(results.map(async ({ order_id }) => (await client.final(order_id)).status))
     expect(statuses.filter((status) => status === 'confirmed')).toHaveLength(ORDERS - 40)

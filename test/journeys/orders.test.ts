@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startSystem, type System } from '../support/system.ts'
+import { type System, startSystem } from '../support/system.ts'
 import { until } from '../support/until.ts'
 import { comanda, order, shop } from './shop.ts'
 
@@ -23,7 +23,12 @@ describe('an order', () => {
     const { status, headers, body } = await client.place({ a1: 2, b2: 1 })
     expect(status, JSON.stringify(body)).toBe(201)
     expect(headers.get('location')).toBe(`/orders/${body.id}`)
-    expect(body).toMatchObject({ status: 'confirmed', payment: { status: 'authorised', amount_minor: body.total_minor }, rejection: null, waiting: null })
+    expect(body).toMatchObject({
+      status: 'confirmed',
+      payment: { status: 'authorised', amount_minor: body.total_minor },
+      rejection: null,
+      waiting: null,
+    })
     expect(await client.order(body.id)).toEqual(body)
     expect(await client.events(body.id)).toEqual(['order.accepted', 'order.confirmed'])
   })
@@ -43,7 +48,12 @@ describe('an order', () => {
     await client.product('short', { madrid: 3 })
     const { status, body } = await client.place({ a1: 1, short: 4 })
     expect([status, body.code]).toEqual([409, 'out_of_stock'])
-    expect(await client.order(body.order_id ?? '')).toMatchObject({ status: 'rejected', rejection: { code: 'out_of_stock' }, payment: null, shipments: [] })
+    expect(await client.order(body.order_id ?? '')).toMatchObject({
+      status: 'rejected',
+      rejection: { code: 'out_of_stock' },
+      payment: null,
+      shipments: [],
+    })
     expect(await client.stock('short')).toEqual({ on_hand: 3, reserved: 0 })
   })
 
@@ -120,7 +130,9 @@ describe('an order', () => {
 
   it('cancelled while its saga runs ends with everything undone', async () => {
     await client.product('racing', { madrid: 1_000 })
-    const placed = await Promise.all(Array.from({ length: 40 }, () => client.place({ racing: 1 }, { payment_token: 'tok_slow' }, { prefer: 'respond-async' })))
+    const placed = await Promise.all(
+      Array.from({ length: 40 }, () => client.place({ racing: 1 }, { payment_token: 'tok_slow' }, { prefer: 'respond-async' })),
+    )
     const cancels = await Promise.all(placed.map(({ body }) => client.call('POST', `/orders/${body.id}/cancel`, { body: {} })))
     expect(new Set(cancels.map((reply) => reply.status)).size).toBeGreaterThan(0)
     for (const { body } of placed) expect((await client.final(body.id)).status).toBe('cancelled')

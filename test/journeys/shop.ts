@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
-import { until } from '../support/until.ts'
 import type { System } from '../support/system.ts'
+import { until } from '../support/until.ts'
 
 /** A client of the running system: what a shop's back end would do. */
 
@@ -8,7 +8,11 @@ export type Json = Record<string, unknown> & { id: string; status: string; code?
 export type Reply = { status: number; headers: Headers; body: Json }
 
 export function shop(system: System) {
-  const call = async (method: string, path: string, { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {}): Promise<Reply> => {
+  const call = async (
+    method: string,
+    path: string,
+    { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Reply> => {
     const answer = await fetch(system.url + path, {
       method,
       headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
@@ -18,10 +22,14 @@ export function shop(system: System) {
     return { status: answer.status, headers: answer.headers, body: (text ? JSON.parse(text) : {}) as Json }
   }
   const final = (id: string, seconds = 40) =>
-    until(`order ${id} to end`, async () => {
-      const { body } = await call('GET', `/orders/${id}`).catch(() => ({ body: undefined }))
-      return body && body.status !== 'pending' && !body.waiting ? body : undefined
-    }, seconds)
+    until(
+      `order ${id} to end`,
+      async () => {
+        const { body } = await call('GET', `/orders/${id}`).catch(() => ({ body: undefined }))
+        return body && body.status !== 'pending' && !body.waiting ? body : undefined
+      },
+      seconds,
+    )
   return {
     call,
     final,
@@ -30,16 +38,22 @@ export function shop(system: System) {
     order: (id: string) => call('GET', `/orders/${id}`).then((reply) => reply.body),
     async product(id: string, on_hand: Record<string, number>, more: Record<string, unknown> = {}) {
       const stock = Object.entries(on_hand).map(([location_id, units]) => ({ location_id, on_hand: units }))
-      const reply = await call('POST', '/products', { body: { id, name: `Product ${id}`, unit_price_minor: 1_000, currency: 'EUR', weight_grams: 100, stock, ...more } })
+      const reply = await call('POST', '/products', {
+        body: { id, name: `Product ${id}`, unit_price_minor: 1_000, currency: 'EUR', weight_grams: 100, stock, ...more },
+      })
       if (reply.status !== 201) throw new Error(`product ${id}: ${reply.status} ${JSON.stringify(reply.body)}`)
     },
     /** Units of a product: on hand and reserved, over all locations. */
     async stock(id: string) {
       const { body } = await call('GET', `/products/${id}`)
       const levels = body.stock as { on_hand: number; reserved: number }[]
-      return { on_hand: levels.reduce((sum, level) => sum + level.on_hand, 0), reserved: levels.reduce((sum, level) => sum + level.reserved, 0) }
+      return {
+        on_hand: levels.reduce((sum, level) => sum + level.on_hand, 0),
+        reserved: levels.reduce((sum, level) => sum + level.reserved, 0),
+      }
     },
-    events: async (id: string) => ((await call('GET', `/orders/${id}/events`)).body.events as { type: string }[]).map((event) => event.type),
+    events: async (id: string) =>
+      ((await call('GET', `/orders/${id}/events`)).body.events as { type: string }[]).map((event) => event.type),
   }
 }
 
@@ -54,8 +68,14 @@ export function order(items: Record<string, number>, more: Record<string, unknow
 
 /** Runs `comanda …` against the system. Not awaited synchronously: the command line runs while the test goes on. */
 export function comanda(system: System, ...args: string[]): Promise<{ code: number | null; out: string }> {
-  const child = spawn(process.execPath, ['src/cli/main.ts', ...args], { env: { ...system.env, COMANDA_URL: system.url }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['src/cli/main.ts', ...args], {
+    env: { ...system.env, COMANDA_URL: system.url },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let out = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => { out += chunk })
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => {
+      out += chunk
+    })
   return new Promise((resolve, reject) => child.once('error', reject).once('close', (code) => resolve({ code, out })))
 }

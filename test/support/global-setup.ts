@@ -8,7 +8,12 @@ export default async function setup(): Promise<() => Promise<void>> {
   if (process.env.TEST_POSTGRES_URL) return async () => {}
   const dataDir = mkdtempSync(join(tmpdir(), 'comanda-test-'))
   // Nothing here survives a power cut anyway, so the tests need not wait for the disk.
-  const server = await startEmbeddedPostgres({ dataDir, port: 54_400, databases: ['tests'], settings: { fsync: 'off', max_connections: '200' } })
+  const server = await startEmbeddedPostgres({
+    dataDir,
+    port: 54_400,
+    databases: ['tests'],
+    settings: { fsync: 'off', max_connections: '200' },
+  })
   process.env.TEST_POSTGRES_URL = server.urls.tests
   return async () => {
     await server.stop()

@@ -33,7 +33,10 @@ export async function startSystem(settings: NodeJS.ProcessEnv = {}): Promise<Sys
   }
   const child = spawn(process.execPath, ['src/cli/main.ts', 'serve', 'all'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => { said = (said + chunk).slice(-4_000) })
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => {
+      said = (said + chunk).slice(-4_000)
+    })
   const url = `http://127.0.0.1:${env.GATEWAY_PORT}`
   await until('the system to be ready', () => isReady(url, child, () => said), 60)
   return {
