@@ -26,9 +26,25 @@ export async function createShipments(
     }))
     const answers = await askCarrier(requests, (items) => carrier.book(items))
     const { booked, refused: refusals } = byOrder(rows, answers, reasons)
-    for (const [orderId, decision] of await store.recordBookings(db, { booked, refused: refusals })) decisions.set(orderId, decision)
+    for (const [orderId, at] of booked.size > 0 ? await store.confirmBookings(db, booked) : []) {
+      decisions.set(orderId, created(decisions.get(orderId) as store.Decision, booked.get(orderId) ?? [], at))
+      booked.delete(orderId)
+    }
+    // What is left is rare: refused, or decided otherwise while we booked.
+    if (booked.size + refusals.size > 0) {
+      for (const [orderId, decision] of await store.recordBookings(db, { booked, refused: refusals })) decisions.set(orderId, decision)
+    }
   }
   return commands.map(({ orderId }) => answerOf(decisions.get(orderId), reasons.get(orderId)))
+}
+
+/** The decision as it was just written. */
+function created(decision: store.Decision, bookings: readonly store.Booking[], at: Date): store.Decision {
+  const shipments = decision.shipments.map((row) => {
+    const { carrier, tracking_number } = bookings.find((booking) => booking.number === row.number) ?? row
+    return { ...row, status: 'created' as const, carrier, tracking_number, updated_at: at }
+  })
+  return { ...decision, status: 'created', shipments }
 }
 
 type Answers = { booked: Map<string, store.Booking[]>; refused: Map<string, { code: string; message: string }> }

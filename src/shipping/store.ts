@@ -39,34 +39,57 @@ export type Decision = {
 export type CreateCommand = { orderId: string; shippingMethod: string; address: ParcelAddress | null; parcels: Parcel[] }
 export type Booking = { order_id: string; number: number; carrier: string; tracking_number: string }
 
-/** Writes the wish to ship of orders not seen before. @returns all decisions as they stand, by order id. */
-export function requestShipments(db: Database, commands: readonly CreateCommand[]): Promise<Map<string, Decision>> {
-  return db.transaction(async (tx) => {
-    const wanted = commands.map(({ orderId }) => ({ order_id: orderId }))
-    const written = await tx.query<{ order_id: string }>(sql`
+/** Writes the wish to ship of orders not seen before: one statement, one commit. @returns all decisions as they stand, by order id. */
+export async function requestShipments(db: Database, commands: readonly CreateCommand[]): Promise<Map<string, Decision>> {
+  const firsts = new Map([...commands].reverse().map((command) => [command.orderId, command]))
+  const wanted = [...firsts.values()].flatMap(({ orderId, shippingMethod, address, parcels }) =>
+    inNumberOrder(parcels).map((parcel, i) => ({
+      ...{ order_id: orderId, number: i + 1, location_id: parcel.locationId, shipping_method: shippingMethod },
+      ...{ items: parcel.items, address, weight_grams: parcel.weightGrams },
+    })),
+  )
+  const written = await db.query<ShipmentRow>(sql`
+    with wanted as (
+      select * from jsonb_to_recordset(${rows(wanted)}) as r(
+        order_id uuid, number int, location_id text, shipping_method text, items jsonb, address jsonb, weight_grams bigint)
+    ), decided as (
       insert into order_shipments (order_id, status)
-      select order_id, 'requested' from jsonb_to_recordset(${rows(wanted)}) as r(order_id uuid) order by order_id
-      on conflict (order_id) do nothing returning order_id`)
-    const isNew = new Set(written.map((row) => row.order_id))
-    const shipments = commands.flatMap(({ orderId, shippingMethod, address, parcels }) => {
-      if (!isNew.delete(orderId)) return []
-      return inNumberOrder(parcels).map((parcel, i) => ({
-        ...{ order_id: orderId, number: i + 1, location_id: parcel.locationId, shipping_method: shippingMethod },
-        ...{ items: parcel.items, address, weight_grams: parcel.weightGrams },
-      }))
-    })
-    if (shipments.length > 0) {
-      tx.write(sql`
-        insert into shipments (order_id, number, location_id, status, shipping_method, items, address, weight_grams)
-        select order_id, number, location_id, 'requested', shipping_method, items, address, weight_grams
-        from jsonb_to_recordset(${rows(shipments)}) as r(
-          order_id uuid, number int, location_id text, shipping_method text, items jsonb, address jsonb, weight_grams bigint)`)
-    }
-    return readDecisions(
-      tx,
-      commands.map((command) => command.orderId),
+      select distinct order_id, 'requested' from wanted order by order_id
+      on conflict (order_id) do nothing returning order_id
     )
-  })
+    insert into shipments (order_id, number, location_id, status, shipping_method, items, address, weight_grams)
+    select order_id, w.number, w.location_id, 'requested', w.shipping_method, w.items, w.address, w.weight_grams
+    from wanted w join decided using (order_id)
+    returning order_id, number, location_id, status, carrier, tracking_number, shipping_method, items, address, weight_grams, created_at, updated_at`)
+  const decisions = new Map<string, Decision>()
+  for (const [order_id, shipments] of Map.groupBy(written, (row) => row.order_id)) {
+    shipments.sort((x, y) => x.number - y.number)
+    decisions.set(order_id, { order_id, status: 'requested', refusal_code: null, refusal_message: null, shipments })
+  }
+  const repeated = [...firsts.keys()].filter((orderId) => !decisions.has(orderId))
+  if (repeated.length === 0) return decisions
+  return new Map([...decisions, ...(await readDecisions(db, repeated))])
+}
+
+/**
+ * Writes bookings of orders whose decision is still open: one statement, one commit.
+ * @returns the orders that were written, with the time of it; the others were called off, refused or booked meanwhile.
+ */
+export async function confirmBookings(db: Database, booked: ReadonlyMap<string, Booking[]>): Promise<Map<string, Date>> {
+  const written = await db.query<{ order_id: string; at: Date }>(sql`
+    with open as (
+      select order_id from order_shipments
+      where order_id = any(${[...booked.keys()]}::uuid[]) and status = 'requested' order by order_id for update
+    ), decided as (
+      update order_shipments o set status = 'created' from open where o.order_id = open.order_id
+    ), tracked as (
+      update shipments s set status = 'created', carrier = r.carrier, tracking_number = r.tracking_number, updated_at = now()
+      from jsonb_to_recordset(${rows([...booked.values()].flat())}) as r(order_id uuid, number int, carrier text, tracking_number text)
+      join open on open.order_id = r.order_id
+      where s.order_id = r.order_id and s.number = r.number
+    )
+    select order_id, now() as at from open`)
+  return new Map(written.map((row) => [row.order_id, row.at]))
 }
 
 /**
@@ -214,7 +237,7 @@ function readShipments(from: Pick<Database, 'query'>, orderIds: readonly string[
     from shipments where order_id = any(${orderIds}::uuid[]) order by order_id, number`)
 }
 
-async function readDecisions(tx: Transaction, orderIds: readonly string[]): Promise<Map<string, Decision>> {
+async function readDecisions(tx: Pick<Database, 'query'>, orderIds: readonly string[]): Promise<Map<string, Decision>> {
   const [decisions, shipments] = await Promise.all([
     tx.query<Omit<Decision, 'shipments'>>(sql`
       select order_id, status, refusal_code, refusal_message from order_shipments where order_id = any(${orderIds}::uuid[])`),
