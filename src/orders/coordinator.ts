@@ -31,7 +31,7 @@ export function startCoordinator({ db, services, around, leaseMs, log }: Depende
   // A change that fails for its own sake fails alone; when the database is down, halves would only ask it longer.
   const saveOne = batched<Change, store.Saved | null>((changes) => store.saveChanges(db, changes, leaseMs), {
     max: 256,
-    concurrency: 2,
+    concurrency: 4,
     splitOn: (error) => !isDatabaseDown(error),
   })
   const save = async (change: Change): Promise<Order | null> => {

@@ -20,7 +20,7 @@ import type { Services } from './place-order.ts'
 
 /** The other services as the saga sees them: one order at a time, behind each call a batch, a breaker and a few tries. */
 
-const BATCH = { max: 256, concurrency: 2 }
+const BATCH = { max: 256, concurrency: 4 }
 
 /** Calls many, answers many; what the wire or the breaker did to the call is told apart from what the service said. */
 type CallMany<Command, Value> = (commands: Command[]) => Promise<Answer<Value>[]>
