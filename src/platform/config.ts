@@ -11,13 +11,14 @@ export type OwnerName = (typeof OWNERS)[number]
 type Kind = 'port' | 'folder' | 'url' | 'host' | 'integer' | 'level' | 'flag'
 export type Setting = { kind: Kind; default: string; meaning: string }
 
+// Default ports lie below 32768: above, Linux hands them to outgoing connections, and one of those may sit on ours at the start.
 export const SETTINGS = {
   GATEWAY_HOST: { kind: 'host', default: '127.0.0.1', meaning: 'Address the REST gateway listens on' },
   GATEWAY_PORT: { kind: 'port', default: '8000', meaning: 'Port of the REST gateway' },
-  ORDERS_PORT: { kind: 'port', default: '50051', meaning: 'gRPC port of orders' },
-  INVENTORY_PORT: { kind: 'port', default: '50052', meaning: 'gRPC port of inventory' },
-  PAYMENT_PORT: { kind: 'port', default: '50053', meaning: 'gRPC port of payment' },
-  SHIPPING_PORT: { kind: 'port', default: '50054', meaning: 'gRPC port of shipping' },
+  ORDERS_PORT: { kind: 'port', default: '15051', meaning: 'gRPC port of orders' },
+  INVENTORY_PORT: { kind: 'port', default: '15052', meaning: 'gRPC port of inventory' },
+  PAYMENT_PORT: { kind: 'port', default: '15053', meaning: 'gRPC port of payment' },
+  SHIPPING_PORT: { kind: 'port', default: '15054', meaning: 'gRPC port of shipping' },
   GRPC_HOST: { kind: 'host', default: '127.0.0.1', meaning: 'Address the gRPC services listen on' },
   ORDERS_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach orders; GRPC_HOST and its port when unset' },
   INVENTORY_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach inventory' },
@@ -27,7 +28,7 @@ export const SETTINGS = {
   INVENTORY_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of inventory; embedded when unset' },
   PAYMENT_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of payment; embedded when unset' },
   SHIPPING_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of shipping; embedded when unset' },
-  POSTGRES_PORT: { kind: 'port', default: '54320', meaning: 'Port of the embedded PostgreSQL; the next free one when it is taken' },
+  POSTGRES_PORT: { kind: 'port', default: '15432', meaning: 'Port of the embedded PostgreSQL; the next free one when it is taken' },
   DATA_DIR: { kind: 'folder', default: './data', meaning: 'Folder of the embedded PostgreSQL and of what must outlive a restart' },
   LOG_DIR: { kind: 'folder', default: './logs', meaning: 'Folder of the log files' },
   LOG_LEVEL: { kind: 'level', default: 'info', meaning: 'Least level that is logged: trace, debug, info, warn, error, silent' },

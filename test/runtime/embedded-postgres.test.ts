@@ -7,7 +7,7 @@ import { type EmbeddedPostgres, embeddedUrls, startEmbeddedPostgres } from '../.
 import { until } from '../support/until.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'comanda-embedded-'))
-const options = { dataDir, port: 55_500, databases: ['orders', 'payment'] }
+const options = { dataDir, port: 16_500, databases: ['orders', 'payment'] }
 let server: EmbeddedPostgres
 
 async function query<T>(url: string, text: string): Promise<T[]> {
@@ -69,10 +69,10 @@ describe('the embedded PostgreSQL', () => {
 
   it('refuses a folder of another version in plain words', async () => {
     const other = mkdtempSync(join(tmpdir(), 'comanda-embedded-'))
-    const old = await startEmbeddedPostgres({ dataDir: other, port: 55_600, databases: [] })
+    const old = await startEmbeddedPostgres({ dataDir: other, port: 16_600, databases: [] })
     await old.stop()
     writeFileSync(join(old.folder, 'PG_VERSION'), '9\n')
-    await expect(startEmbeddedPostgres({ dataDir: other, port: 55_600, databases: [] })).rejects.toThrow(/made by PostgreSQL 9/)
+    await expect(startEmbeddedPostgres({ dataDir: other, port: 16_600, databases: [] })).rejects.toThrow(/made by PostgreSQL 9/)
     rmSync(other, { recursive: true, force: true })
   })
 })

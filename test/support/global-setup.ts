@@ -10,7 +10,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   // Nothing here survives a power cut anyway, so the tests need not wait for the disk.
   const server = await startEmbeddedPostgres({
     dataDir,
-    port: 54_400,
+    port: 16_400,
     databases: ['tests'],
     settings: { fsync: 'off', max_connections: '200' },
   })

@@ -81,15 +81,16 @@ function childrenOf(parent: number, read: (pid: number, status: string) => numbe
   return found
 }
 
-/** Ports that were free a moment ago; held all at once, so that they differ. */
+/** Ports that were free a moment ago, below those that Linux hands to outgoing connections. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
+  const found: number[] = []
+  while (found.length < count) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const isFree = await new Promise<boolean>((resolve) => {
       const server = createServer()
-      return new Promise<typeof server>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', () => resolve(server)))
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    })
+    if (isFree && !found.includes(port)) found.push(port)
+  }
+  return found
 }
