@@ -52,8 +52,8 @@ export function inventoryService({ db, log }: { db: Database; log: Log }): Servi
     },
     async createProducts({ products }) {
       const answers = await catalogue.createProducts(db, products.map(newProduct))
-      for (const [i, { id }] of products.entries())
-        log.info({ product_id: id }, answers[i]?.kind === 'done' ? 'product created' : 'product refused')
+      const refused = answers.filter((answer) => answer.kind === 'refused').length
+      log.info({ products: products.length, refused, first: products[0]?.id }, 'products created')
       return { outcomes: answers.map((answer) => toWire(answer, productMessage)) }
     },
     async receiveStock({ commands }) {
