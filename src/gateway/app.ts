@@ -1,12 +1,11 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
+import Fastify from 'fastify'
 import { newId } from '../platform/ids.ts'
-import type { Log } from '../platform/log.ts'
-import type { Clients } from './clients.ts'
+import type { App, GatewayDependencies } from './dependencies.ts'
 import { answerBrokenHttp, asProblem, Problem, sendProblem } from './errors.ts'
 import { openApi, type Served } from './openapi.ts'
 import { errorRoutes } from './routes/errors.ts'
@@ -16,9 +15,6 @@ import { paymentRoutes } from './routes/payments.ts'
 import { productRoutes } from './routes/products.ts'
 import { shipmentRoutes } from './routes/shipments.ts'
 import { waitingRoom } from './wait.ts'
-
-export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
-export type GatewayDependencies = { clients: Clients; waitMs: number; log: Log }
 
 const BODY_LIMIT = 64 * 1024
 /** The API answers with data only; the page at /docs has a policy of its own. */

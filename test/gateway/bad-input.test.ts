@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { App } from '../../src/gateway/app.ts'
+import type { App } from '../../src/gateway/dependencies.ts'
 import { done } from '../../src/platform/outcome.ts'
 import { BODY, gatewayWith, ID, orderOf, product, shipment } from './fakes.ts'
 

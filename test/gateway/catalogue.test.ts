@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { App } from '../../src/gateway/app.ts'
+import type { App } from '../../src/gateway/dependencies.ts'
 import { ERRORS } from '../../src/platform/errors.ts'
 import { gatewayWith } from './fakes.ts'
 

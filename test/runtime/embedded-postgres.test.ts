@@ -1,12 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type EmbeddedPostgres, embeddedUrls, startEmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
+import { temporaryFolder } from '../support/folder.ts'
 import { until } from '../support/until.ts'
 
-const dataDir = mkdtempSync(join(tmpdir(), 'comanda-embedded-'))
+const dataDir = temporaryFolder('embedded')
 const options = { dataDir, port: 16_500, databases: ['orders', 'payment'] }
 let server: EmbeddedPostgres
 
@@ -60,7 +60,7 @@ describe('the embedded PostgreSQL', () => {
   })
 
   it('takes the next port when its own is taken', async () => {
-    const other = mkdtempSync(join(tmpdir(), 'comanda-embedded-'))
+    const other = temporaryFolder('embedded')
     const second = await startEmbeddedPostgres({ dataDir: other, port: server.port, databases: ['orders'] })
     expect(second.port).toBeGreaterThan(server.port)
     await second.stop()
@@ -68,7 +68,7 @@ describe('the embedded PostgreSQL', () => {
   })
 
   it('refuses a folder of another version in plain words', async () => {
-    const other = mkdtempSync(join(tmpdir(), 'comanda-embedded-'))
+    const other = temporaryFolder('embedded')
     const old = await startEmbeddedPostgres({ dataDir: other, port: 16_600, databases: [] })
     await old.stop()
     writeFileSync(join(old.folder, 'PG_VERSION'), '9\n')

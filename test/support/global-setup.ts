@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { startEmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
+import { temporaryFolder } from './folder.ts'
 
 /** One PostgreSQL for the whole run; each test file makes databases of its own on it. */
 export default async function setup(): Promise<() => Promise<void>> {
   if (process.env.TEST_POSTGRES_URL) return async () => {}
-  const dataDir = mkdtempSync(join(tmpdir(), 'comanda-test-'))
+  const dataDir = temporaryFolder('test')
   // Nothing here survives a power cut anyway, so the tests need not wait for the disk.
   const server = await startEmbeddedPostgres({
     dataDir,

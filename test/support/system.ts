@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { temporaryFolder } from './folder.ts'
 import { until } from './until.ts'
 
 /** The real system, as `npm start` runs it (`comanda serve all`), with ports and folders of its own. */
@@ -21,7 +21,7 @@ export type System = {
 const PORT_SETTINGS = ['GATEWAY_PORT', 'ORDERS_PORT', 'INVENTORY_PORT', 'PAYMENT_PORT', 'SHIPPING_PORT', 'POSTGRES_PORT']
 
 export async function startSystem(settings: NodeJS.ProcessEnv = {}): Promise<System> {
-  const dir = mkdtempSync(join(tmpdir(), 'comanda-system-'))
+  const dir = temporaryFolder('system')
   const ports = await freePorts(PORT_SETTINGS.length)
   const env: NodeJS.ProcessEnv = {
     ...process.env,

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { ERRORS, isErrorCode } from '../../platform/errors.ts'
-import type { App } from '../app.ts'
+import type { App } from '../dependencies.ts'
 import { Problem } from '../errors.ts'
 import { AnyId } from '../schemas.ts'
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import type { App, GatewayDependencies } from '../app.ts'
+import type { App, GatewayDependencies } from '../dependencies.ts'
 import { ReadyView } from '../view-schemas.ts'
 
 const tags = ['health']

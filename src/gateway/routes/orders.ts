@@ -1,6 +1,6 @@
 import type { Order } from '../../gen/comanda/v1/orders.ts'
 import { isUuid } from '../../platform/ids.ts'
-import type { App, GatewayDependencies } from '../app.ts'
+import type { App, GatewayDependencies } from '../dependencies.ts'
 import { doneOrThrow, invalid, Problem, refusal } from '../errors.ts'
 import { idempotencyKey, placeCommand } from '../place-command.ts'
 import { CancelBody, OrderId, OrdersQuery, PlaceHeaders, PlaceOrderBody } from '../schemas.ts'

@@ -1,5 +1,5 @@
 import { isUuid } from '../../platform/ids.ts'
-import type { App, GatewayDependencies } from '../app.ts'
+import type { App, GatewayDependencies } from '../dependencies.ts'
 import { Problem } from '../errors.ts'
 import { AnyId } from '../schemas.ts'
 import { PaymentView } from '../view-schemas.ts'

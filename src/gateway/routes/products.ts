@@ -1,7 +1,7 @@
 import type { Product } from '../../gen/comanda/v1/inventory.ts'
 import { newId } from '../../platform/ids.ts'
 import type { Answer } from '../../platform/outcome.ts'
-import type { App, GatewayDependencies } from '../app.ts'
+import type { App, GatewayDependencies } from '../dependencies.ts'
 import { doneOrThrow, Problem } from '../errors.ts'
 import { refuseRepeats } from '../place-command.ts'
 import { AdjustBody, AnyId, isName, ProductBody, ProductsQuery, ReceiveBody } from '../schemas.ts'

@@ -1,4 +1,4 @@
-import type { App, GatewayDependencies } from '../app.ts'
+import type { App, GatewayDependencies } from '../dependencies.ts'
 import { doneOrThrow, Problem } from '../errors.ts'
 import { AnyId, NoBody } from '../schemas.ts'
 import { ShipmentView } from '../view-schemas.ts'

@@ -3,7 +3,7 @@ import { newId } from '../../platform/ids.ts'
 import { unknown } from '../../platform/outcome.ts'
 import { type Database, rows, sql } from '../../platform/postgres.ts'
 import type { AuthoriseRequest, LookupAnswer, PaymentProvider, ProviderAnswer } from '../provider.ts'
-import { operate } from './simulated-operations.ts'
+import { type ChargeRow, operate } from './simulated-operations.ts'
 
 /** How a charge goes, by test token. Any other token, and none, works like tok_ok. */
 type Behaviour = {
@@ -39,19 +39,6 @@ export type SimulatedOptions = {
   budgetMs?: number
   /** How long slow ones may hold up the rest of their batch. */
   patienceMs?: number
-}
-export type ChargeRow = {
-  key: string
-  ref: string
-  order_ref: string
-  status: 'authorised' | 'captured' | 'voided' | 'declined'
-  asked_minor: number
-  amount_minor: number
-  refunded_minor: number
-  currency: string
-  decline_code: string | null
-  decline_message: string | null
-  hidden: boolean
 }
 
 /** A provider that keeps its own book in the schema simulated_provider, and misbehaves on demand ({@link TEST_TOKENS}). */
