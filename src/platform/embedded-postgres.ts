@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { type Place, placeFor } from './postgres-place.ts'
+import { findPlace, makePlace, type Place } from './postgres-place.ts'
+import { findServer, pidOfServer, USER, urlOf } from './postgres-server.ts'
 
 /**
  * A real PostgreSQL, from binaries that npm brought. It runs in a session of its own, so that Ctrl-C reaches the
@@ -18,7 +19,10 @@ export type EmbeddedPostgres = {
   folder: string
   /** It ran already. */
   adopted: boolean
+  /** Waits until all is on disk and the server is gone. */
   stop(): Promise<void>
+  /** Tells it to stop, for one who can't wait. */
+  stopSoon(): Promise<void>
 }
 
 export class PostgresError extends Error {
@@ -26,7 +30,7 @@ export class PostgresError extends Error {
 }
 
 const run = promisify(execFile)
-const USER = 'comanda'
+const START_ATTEMPTS = 5
 
 /** fsync and synchronous_commit stay on: what was answered must survive a power cut. */
 const SERVER_SETTINGS = {
@@ -36,6 +40,7 @@ const SERVER_SETTINGS = {
   shared_buffers: '256MB',
   max_wal_size: '2GB',
   checkpoint_timeout: '15min',
+  // These binaries come without lz4.
   wal_compression: 'pglz',
   // Hot rows are rewritten by every batch: their dead versions are to be gone before they hurt.
   autovacuum_naptime: '10s',
@@ -47,22 +52,29 @@ export type EmbeddedOptions = { dataDir: string; port: number; databases: readon
 /** Starts the server of a data folder, or adopts it when it runs. @throws {PostgresError} in plain words. */
 export async function startEmbeddedPostgres({ dataDir, port, databases, settings = {} }: EmbeddedOptions): Promise<EmbeddedPostgres> {
   await mkdir(dataDir, { recursive: true }).catch((error: Error) => {
-    throw new PostgresError(`the data folder ${dataDir} can't be made: ${error.message}`)
+    throw new PostgresError(`the data folder ${dataDir} can't be made: ${error.message}; set DATA_DIR to another`)
   })
-  const place = await placeFor(dataDir)
-  await initialise(place)
-  const password = await readFile(place.passwordFile, 'utf8').catch((error: Error) => {
-    throw new PostgresError(`${place.passwordFile} can't be read (${error.message}); was the data folder made by another user?`)
+  await makePlace(await findPlace(dataDir)).catch((error: Error) => {
+    throw new PostgresError(`the data folder ${dataDir} can't be used: ${error.message}`)
   })
-  const running = await runningPort(place)
-  const actualPort = running ?? (await start(place, { port, settings }))
-  await createMissing(urlOf({ password, port: actualPort, database: 'postgres' }), databases)
+  // Looked for again: of two starts at once the link of one counts for both.
+  const place = await findPlace(dataDir)
+  const password = await initialise(place)
+  const found = await findServer(place, password)
+  const running = found ?? (await start({ place, password, port, settings }))
+  await createMissing(urlOf({ password, port: running, database: 'postgres' }), databases)
   return {
-    urls: Object.fromEntries(databases.map((database) => [database, urlOf({ password, port: actualPort, database })])),
-    port: actualPort,
+    urls: Object.fromEntries(databases.map((database) => [database, urlOf({ password, port: running, database })])),
+    port: running,
     folder: place.cluster,
-    adopted: running !== undefined,
-    stop: async () => void (await pgCtl(place, ['stop', '-m', 'fast', '-w', '-t', '60'])),
+    adopted: found !== undefined,
+    async stop() {
+      if (await pidOfServer(place)) await pgCtl(place, ['stop', '-m', 'fast', '-w', '-t', '60'])
+    },
+    async stopSoon() {
+      const pid = await pidOfServer(place)
+      if (pid) process.kill(pid, 'SIGINT')
+    },
   }
 }
 
@@ -72,78 +84,87 @@ export async function embeddedUrls(
   databases: readonly string[] = ['orders', 'inventory', 'payment', 'shipping'],
 ): Promise<Record<string, string> | undefined> {
   try {
-    const place = await placeFor(dataDir)
-    const port = await runningPort(place)
-    if (!port) return undefined
+    const place = await findPlace(dataDir)
     const password = await readFile(place.passwordFile, 'utf8')
-    return Object.fromEntries(databases.map((database) => [database, urlOf({ password, port, database })]))
+    const port = await findServer(place, password, 0)
+    return port === undefined ? undefined : Object.fromEntries(databases.map((database) => [database, urlOf({ password, port, database })]))
   } catch {
     return undefined
   }
 }
 
-const urlOf = ({ password, port, database }: { password: string; port: number; database: string }) =>
-  `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`
-
-async function initialise(place: Place): Promise<void> {
+/** Makes the cluster unless it is there. @returns its password. */
+async function initialise(place: Place): Promise<string> {
   const version = await readFile(join(place.cluster, 'PG_VERSION'), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw new PostgresError(`the database folder ${place.cluster} can't be read: ${error.message}`)
+    throw new PostgresError(`the database folder ${place.cluster} can't be read: ${error.message}; was it made by another user?`)
   })
-  if (version !== undefined) {
-    if (version.trim() === place.majorVersion) return
+  if (version === undefined) return makeCluster(place)
+  if (version.trim() !== place.majorVersion)
     throw new PostgresError(
       `${place.cluster} was made by PostgreSQL ${version.trim()}, but this is ${place.majorVersion}: dump it with the former, or choose another DATA_DIR`,
     )
-  }
-  // A first start that was cut off leaves half a cluster; initdb wants the folder empty.
-  await rm(place.cluster, { recursive: true, force: true })
-  await mkdir(place.cluster, { recursive: true, mode: 0o700 })
-  if (place.user) await chown(place.cluster, place.user.uid, place.user.gid)
-  const password = randomBytes(18).toString('base64url')
-  await writeFile(place.passwordFile, password, { mode: 0o600 })
-  const forInitdb = `${place.cluster}.pw`
-  try {
-    await writeFile(forInitdb, password, { mode: 0o600 })
-    if (place.user) await chown(forInitdb, place.user.uid, place.user.gid)
-    await chmod(forInitdb, 0o600)
-    const args = [
-      '-D',
-      place.cluster,
-      '-U',
-      USER,
-      '-A',
-      'scram-sha-256',
-      `--pwfile=${forInitdb}`,
-      '-E',
-      'UTF8',
-      '--locale=C',
-      '--no-instructions',
-    ]
-    await run(join(place.bin, 'initdb'), args, spawnOptions(place))
-  } catch (error) {
-    await rm(place.cluster, { recursive: true, force: true })
-    throw new PostgresError(`PostgreSQL could not make its folder ${place.cluster}:\n${lastLines(error)}`)
-  } finally {
-    await rm(forInitdb, { force: true })
-  }
+  return readPassword(place)
 }
 
-/** Starts the server on `port`, or on the next free one. Backends of a killed server may hold it up for a moment: tried again. */
-async function start(place: Place, { port, settings }: { port: number; settings: Record<string, string> }): Promise<number> {
-  const free = await nextFreePort(port)
-  const options = Object.entries({ ...SERVER_SETTINGS, ...settings, port: String(free) }).map(
-    ([name, value]) => `-c ${name}=${value || "''"}`,
+async function readPassword({ passwordFile }: Place): Promise<string> {
+  const password = await readFile(passwordFile, 'utf8').catch((error: Error) => {
+    throw new PostgresError(
+      `${passwordFile} can't be read (${error.message}), and the database opens to nothing else; was the data folder made by another user?`,
+    )
+  })
+  return password.trim()
+}
+
+async function makeCluster(place: Place): Promise<string> {
+  // On the disk before the cluster is, or a power cut between the two would lock us out.
+  await writeFile(place.passwordFile, randomBytes(18).toString('base64url'), { mode: 0o600, flag: 'wx', flush: true }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw new PostgresError(`the data folder can't be written: ${error.message}`)
+    },
   )
+  const password = await readPassword(place)
+  // Made beside and renamed: a first start that is cut off leaves nothing that looks like a cluster.
+  const half = `${place.cluster}.${randomBytes(4).toString('hex')}`
+  const forInitdb = `${half}.pw`
+  try {
+    await mkdir(half, { mode: 0o700 })
+    await writeFile(forInitdb, password, { mode: 0o600 })
+    if (place.user) for (const path of [half, forInitdb]) await chown(path, place.user.uid, place.user.gid)
+    const args = ['-D', half, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${forInitdb}`, '-E', 'UTF8', '--locale=C', '--no-instructions']
+    await run(join(place.bin, 'initdb'), args, spawnOptions(place))
+    await rename(half, place.cluster).catch((error: NodeJS.ErrnoException) => {
+      // Another start was faster: its cluster has the same password.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+    })
+  } catch (error) {
+    throw new PostgresError(`PostgreSQL could not make its folder ${place.cluster}:\n${lastLines(error as Error)}`)
+  } finally {
+    for (const path of [half, forInitdb]) await rm(path, { recursive: true, force: true })
+  }
+  return password
+}
+
+type Start = { place: Place; password: string; port: number; settings: Record<string, string> }
+
+/** Starts the server on `port`, or on the next free one. Backends of a killed server may hold it up for a moment: tried again. */
+async function start({ place, password, port, settings }: Start): Promise<number> {
   for (let attempt = 1; ; attempt++) {
+    const free = await nextFreePort(port)
+    const options = Object.entries({ ...SERVER_SETTINGS, ...settings, port: String(free) }).map(
+      ([name, value]) => `-c ${name}=${value || "''"}`,
+    )
     try {
       await pgCtl(place, ['start', '-w', '-t', '60', '-l', place.logFile, '-o', options.join(' ')])
       return free
     } catch (error) {
-      if (attempt >= 5) {
+      // Of two starts at once one is second: it uses the other's server.
+      const other = await findServer(place, password)
+      if (other) return other
+      if (attempt >= START_ATTEMPTS) {
         const log = await readFile(place.logFile, 'utf8').catch(() => '')
         throw new PostgresError(
-          `PostgreSQL did not start on ${place.cluster}:\n${log.trim().split('\n').slice(-8).join('\n') || lastLines(error)}`,
+          `PostgreSQL did not start on ${place.cluster}; the end of ${place.logFile}:\n${lastLines({ message: log.trim() || (error as Error).message })}`,
         )
       }
       await new Promise((resolve) => setTimeout(resolve, 500))
@@ -152,7 +173,7 @@ async function start(place: Place, { port, settings }: { port: number; settings:
 }
 
 async function nextFreePort(from: number): Promise<number> {
-  for (let port = from; port < from + 100; port++) {
+  for (let port = from; port < Math.min(from + 100, 65_536); port++) {
     const free = await new Promise<boolean>((resolve) => {
       const server = createServer()
       server.once('error', () => resolve(false))
@@ -160,30 +181,7 @@ async function nextFreePort(from: number): Promise<number> {
     })
     if (free) return port
   }
-  throw new PostgresError(`no port from ${from} to ${from + 99} is free for PostgreSQL; set POSTGRES_PORT`)
-}
-
-/** The port of the server that runs on this folder: its pid file names a living process, and it answers. */
-async function runningPort(place: Place): Promise<number | undefined> {
-  const lines = (await readFile(join(place.cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
-  const [pid, port] = [Number(lines[0]), Number(lines[3])]
-  if (!pid || !port) return undefined
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined
-  }
-  const password = await readFile(place.passwordFile, 'utf8')
-  const client = new pg.Client({ connectionString: urlOf({ password, port, database: 'postgres' }), connectionTimeoutMillis: 3_000 })
-  client.on('error', () => {})
-  try {
-    await client.connect()
-    return port
-  } catch {
-    return undefined
-  } finally {
-    await client.end().catch(() => {})
-  }
+  throw new PostgresError(`no port from ${from} on is free for PostgreSQL; set POSTGRES_PORT`)
 }
 
 async function createMissing(url: string, databases: readonly string[]): Promise<void> {
@@ -192,10 +190,13 @@ async function createMissing(url: string, databases: readonly string[]): Promise
   await client.connect()
   try {
     const known = new Set((await client.query('select datname from pg_database')).rows.map((row) => row.datname as string))
-    for (const name of databases) {
+    for (const name of databases.filter((one) => !known.has(one))) {
       // A name can't be a parameter; these are our own, and quoted all the same.
       const create = `create database ${pg.escapeIdentifier(name)}`
-      if (!known.has(name)) await client.query(create)
+      await client.query(create).catch((error: pg.DatabaseError) => {
+        // Another start was faster.
+        if (error.code !== '42P04' && error.code !== '23505') throw error
+      })
     }
   } finally {
     await client.end()
@@ -208,17 +209,15 @@ const spawnOptions = (place: Place) => ({
   ...(place.user && { uid: place.user.uid, gid: place.user.gid }),
 })
 
-function pgCtl(place: Place, args: string[]): Promise<unknown> {
-  // The server inherits pg_ctl's output, which would keep execFile waiting for its end: hence spawn without pipes.
+function pgCtl(place: Place, args: string[]): Promise<void> {
+  // The server inherits pg_ctl's output, which would keep execFile waiting for its end: hence "exit", not "close".
   return new Promise<void>((resolve, reject) => {
     const child = execFile(join(place.bin, 'pg_ctl'), ['-D', place.cluster, ...args], { ...spawnOptions(place), maxBuffer: 1 << 20 })
     let said = ''
-    child.stdout?.on('data', (chunk) => {
-      said += chunk
-    })
-    child.stderr?.on('data', (chunk) => {
-      said += chunk
-    })
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk) => {
+        said += chunk
+      })
     child.once('error', reject)
     child.once('exit', (code) => {
       child.stdout?.destroy()
@@ -229,7 +228,6 @@ function pgCtl(place: Place, args: string[]): Promise<unknown> {
   })
 }
 
-function lastLines(error: unknown): string {
-  const { stderr, message } = error as Error & { stderr?: string }
+function lastLines({ stderr, message }: { stderr?: string; message: string }): string {
   return (stderr || message).trim().split('\n').slice(-6).join('\n')
 }

@@ -61,8 +61,8 @@ export function catalogue(): Seed[] {
 }
 
 function seed({ n, name }: { n: number; name: string }): Seed {
-  // Every tenth is nearly sold out, every fiftieth is not sold any more.
-  const units = n % 10 === 7 ? 1 + (n % 5) : 20 + ((n * 37) % 400)
+  // Every tenth is nearly sold out (1 to 5 units), every fiftieth is not sold any more.
+  const units = n % 10 === 7 ? 1 + (Math.floor(n / 10) % 5) : 20 + ((n * 37) % 400)
   const places = LOCATIONS.slice(0, 1 + (n % LOCATIONS.length))
   const share = Math.floor(units / places.length)
   const stock = places.map((locationId, i) => ({ locationId, onHand: i === 0 ? units - share * (places.length - 1) : share, reserved: 0 }))
@@ -83,7 +83,8 @@ export async function seedCatalogue(config: Config): Promise<number> {
     const { pages } = await client.listProducts({ queries: [{ limit: 1, availableAtMost: -1 }] })
     if ((pages[0]?.products.length ?? 0) > 0) return 0
     const products = catalogue().map((product) => ({ ...product, currency: 'EUR' }))
-    await client.createProducts({ products })
+    const { outcomes } = await client.createProducts({ products })
+    for (const { outcome } of outcomes) if (outcome?.$case === 'refused') throw new Error(outcome.value.message)
     return products.length
   } finally {
     client.close()

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Config, OWNERS, type ServiceName } from '../platform/config.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../platform/embedded-postgres.ts'
 import { banner } from './banner.ts'
@@ -6,57 +6,83 @@ import { type Child, startChild } from './child.ts'
 import { lockDataDir } from './lock.ts'
 import { requireFreePorts } from './ports.ts'
 import { seedCatalogue } from './seed.ts'
+import { onSignals } from './signals.ts'
 
 /** The whole system: PostgreSQL, one process per service, started again when it dies, stopped in order. */
 
 const STOP_MS = 15_000
+/** Services that lost their supervisor end by themselves within this time. */
+const ORPHANS_END_MS = 20_000
 /** From the edge inwards: first nothing new comes in, then what is in flight is finished. */
 const STOP_ORDER: ServiceName[][] = [['gateway'], ['orders'], ['inventory', 'payment', 'shipping']]
 
 export type Program = { module: string; env: NodeJS.ProcessEnv }
 
-/** Runs until a signal; resolves when all has stopped. */
+/** Runs until a signal; resolves when all has stopped. @throws when the system can't be started, in plain words. */
 export async function supervise(config: Config, { module, env }: Program): Promise<void> {
-  const say = (line: string) => process.stdout.write(`${line}\n`)
-  mkdirSync(config.dataDir, { recursive: true })
-  const unlock = lockDataDir(config.dataDir)
+  const lock = lockDataDir(config.dataDir)
   let postgres: EmbeddedPostgres | undefined
   const children: Child[] = []
   // From here on a signal means: stop in order, however far the start has come.
-  const stopped = untilSignal(say)
+  const signals = onSignals({
+    first: () => say('Stopping: finishing what is in flight (once more to stop at once) …'),
+    again: async () => {
+      for (const child of children) child.kill()
+      await postgres?.stopSoon()
+    },
+  })
   try {
-    await requireFreePorts(config)
+    if (lock.lastRunWasKilled) say('The last run was killed: taking up from there.')
+    await requireFreePorts(config, lock.lastRunWasKilled ? ORPHANS_END_MS : 0)
     postgres = await startDatabases(config)
     if (postgres?.adopted) say(`PostgreSQL runs already on port ${postgres.port}: using it`)
-    const childEnv = { ...env, ...(postgres && databaseSettings(postgres)) }
-    const started = startAll(config, (name) => {
+    if (signals.came()) return
+    const childEnv = { NODE_COMPILE_CACHE: join(config.dataDir, 'compile-cache'), ...env, ...(postgres && databaseSettings(postgres)) }
+    const start = (name: ServiceName) => {
       const child = startChild({ name, module, args: ['serve', name], env: childEnv, say })
       children.push(child)
-      return child
-    })
-    const seeded = await Promise.race([started, stopped])
-    if (seeded !== 'stop') {
-      say(banner({ config, postgres, seeded, pids: new Map(children.map((child) => [child.name, child.pid()])) }))
-      await stopped
+      return child.ready
     }
+    const seeded = await Promise.race([startAll({ config, start, isStopping: signals.came }), signals.stop])
+    if (seeded === undefined) return
+    say(banner({ config, postgres, seeded, pids: new Map(children.map((child) => [child.name, child.pid()])) }))
+    await signals.stop
   } finally {
-    for (const group of STOP_ORDER) {
-      await Promise.all(children.filter((child) => group.includes(child.name as ServiceName)).map((child) => child.stop(STOP_MS)))
-    }
-    await postgres?.stop().catch((error: Error) => say(`PostgreSQL did not stop: ${error.message}`))
-    unlock()
+    await stopAll(children, postgres)
+    lock.release()
+    if (signals.came()) say('Stopped. Nothing is lost: the next start goes on from here.')
   }
-  say('Stopped. Nothing is lost: the next start goes on from here.')
 }
 
-/** The gateway comes last: whoever reaches it finds the catalogue there. @returns how many products were seeded. */
-async function startAll(config: Config, start: (name: ServiceName) => Child): Promise<number> {
-  const owners = new Map(OWNERS.map((name) => [name, start(name)]))
-  await owners.get('inventory')?.ready
-  const seeded = await seedCatalogue(config)
-  const gateway = start('gateway')
-  await Promise.all([...owners.values(), gateway].map((child) => child.ready))
+/** The gateway comes last: whoever reaches it finds the catalogue there. @returns how many products were seeded; undefined when it was stopped. */
+async function startAll({
+  config,
+  start,
+  isStopping,
+}: {
+  config: Config
+  start(name: ServiceName): Promise<void>
+  isStopping(): boolean
+}): Promise<number | undefined> {
+  const owners = OWNERS.map((name) => ({ name, ready: start(name) }))
+  const all = Promise.all(owners.map(({ ready }) => ready))
+  await Promise.race([all, owners.find(({ name }) => name === 'inventory')?.ready])
+  const seeded = await seedCatalogue(config).catch((error: Error) => {
+    say(`The catalogue could not be filled (${error.message}); the next start tries again.`)
+    return 0
+  })
+  if (isStopping()) return undefined
+  await Promise.all([all, start('gateway')])
   return seeded
+}
+
+const say = (line: string) => void process.stdout.write(`${line}\n`)
+
+async function stopAll(children: Child[], postgres: EmbeddedPostgres | undefined): Promise<void> {
+  for (const group of STOP_ORDER) {
+    await Promise.all(children.filter((child) => group.includes(child.name as ServiceName)).map((child) => child.stop(STOP_MS)))
+  }
+  await postgres?.stop().catch((error: Error) => say(`PostgreSQL did not stop: ${error.message}`))
 }
 
 async function startDatabases(config: Config): Promise<EmbeddedPostgres | undefined> {
@@ -67,18 +93,3 @@ async function startDatabases(config: Config): Promise<EmbeddedPostgres | undefi
 
 const databaseSettings = ({ urls }: EmbeddedPostgres) =>
   Object.fromEntries(Object.entries(urls).map(([owner, url]) => [`${owner.toUpperCase()}_DATABASE_URL`, url]))
-
-/** The first SIGINT or SIGTERM stops in order, a second one at once. */
-function untilSignal(say: (line: string) => void): Promise<'stop'> {
-  return new Promise((resolve) => {
-    let asked = false
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        if (asked) process.exit(130)
-        asked = true
-        say('Stopping: finishing what is in flight (once more to stop at once) …')
-        resolve('stop')
-      })
-    }
-  })
-}

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -57,6 +57,36 @@ describe('the embedded PostgreSQL', () => {
     server = await startEmbeddedPostgres(options)
     expect(server.adopted).toBe(false)
     expect(await query(server.urls.orders ?? '', 'select answer from kept')).toEqual([{ answer: 42 }])
+  })
+
+  it('can be started by two at once', async () => {
+    const other = temporaryFolder('embedded')
+    const both = await Promise.all([1, 2].map(() => startEmbeddedPostgres({ dataDir: other, port: 16_700, databases: ['orders'] })))
+    expect(both[0]?.urls).toEqual(both[1]?.urls)
+    expect(await query(both[1]?.urls.orders ?? '', 'select 1 as one')).toEqual([{ one: 1 }])
+    for (const one of both) await one.stop()
+    rmSync(other, { recursive: true, force: true })
+  })
+
+  it('starts on a folder where the first start was cut off', async () => {
+    const other = temporaryFolder('embedded')
+    writeFileSync(join(other, 'postgres.password'), 'kept')
+    mkdirSync(join(other, 'postgres.12345'))
+    writeFileSync(join(other, 'postgres.12345', 'PG_VERSION'), '18\n')
+    const late = await startEmbeddedPostgres({ dataDir: other, port: 16_800, databases: [] })
+    expect(new URL((await embeddedUrls(other))?.orders ?? '').password).toBe('kept')
+    await late.stop()
+    await late.stop() // a second time: nothing to do
+    expect(await embeddedUrls(other)).toBeUndefined()
+    rmSync(other, { recursive: true, force: true })
+  })
+
+  it('says so when the data folder is no folder', async () => {
+    const file = join(dataDir, 'a-file')
+    writeFileSync(file, '')
+    await expect(startEmbeddedPostgres({ dataDir: join(file, 'data'), port: 16_900, databases: [] })).rejects.toThrow(
+      /data folder .* can't be made/,
+    )
   })
 
   it('takes the next port when its own is taken', async () => {

@@ -39,14 +39,39 @@ describe('a service process', () => {
     await child.stop(5_000)
     expect(readFileSync(starts, 'utf8')).toBe('xx')
   })
+
+  it('that is never ready fails the start with its reason', async () => {
+    const module = join(dir, 'hopeless.mjs')
+    writeFileSync(module, `process.send({ failed: 'no database' }, () => process.exit(1))`)
+    const child = startChild({ name: 'orders', module, args: [], env: process.env, say: () => {} })
+    await expect(child.ready).rejects.toThrow('orders did not start: no database')
+    await child.stop(1_000)
+  })
+
+  it('that does not listen is killed when its time to stop is over', async () => {
+    const module = join(dir, 'deaf.mjs')
+    writeFileSync(module, `process.on('message', () => {}); process.on('SIGTERM', () => {}); process.send({ ready: true })`)
+    const said: string[] = []
+    const child = startChild({ name: 'orders', module, args: [], env: process.env, say: (line) => said.push(line) })
+    await child.ready
+    await child.stop(100)
+    expect(said.join()).toMatch(/did not stop within 0\.1 s/)
+    expect(() => process.kill(child.pid() as number, 0)).toThrow()
+  })
 })
 
 describe('before it starts', () => {
-  it('names the process that holds the data folder, and takes over the lock of a dead one', () => {
-    writeFileSync(join(dir, 'comanda.pid'), '999999')
-    const unlock = lockDataDir(dir)
-    expect(readFileSync(join(dir, 'comanda.pid'), 'utf8')).toBe(String(process.pid))
-    unlock()
+  it('takes over the lock of a dead process, and of one whose number another program has by now', () => {
+    for (const stale of ['999999 1', `${process.ppid} 1`, '']) {
+      writeFileSync(join(dir, 'comanda.pid'), stale)
+      const lock = lockDataDir(dir)
+      expect(lock.lastRunWasKilled).toBe(true)
+      expect(readFileSync(join(dir, 'comanda.pid'), 'utf8')).toMatch(new RegExp(`^${process.pid} `))
+      lock.release()
+    }
+    const fresh = lockDataDir(dir)
+    expect(fresh.lastRunWasKilled).toBe(false)
+    fresh.release()
   })
 
   it('names every port that is taken and the setting that changes it', async () => {
@@ -63,6 +88,12 @@ describe('before it starts', () => {
     })
     await expect(requireFreePorts(config)).rejects.toThrow(`port ${port} is taken; free it, or set GATEWAY_PORT to another`)
     await new Promise((resolve) => server.close(resolve))
+  })
+
+  it('finds two services that were given one port', async () => {
+    await expect(requireFreePorts(readConfig({ ORDERS_PORT: '15961', PAYMENT_PORT: '15961' }))).rejects.toThrow(
+      /ORDERS_PORT and PAYMENT_PORT are both 15961/,
+    )
   })
 
   it('has a catalogue of about 200 products with a1 and b2, some nearly sold out, some not sold any more', () => {
@@ -88,7 +119,7 @@ describe('the running system', () => {
     const second = spawn(process.execPath, ['src/cli/main.ts', 'serve', 'all'], { env: system.env, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     for (const stream of [second.stdout, second.stderr]) stream.on('data', (chunk) => (said += chunk))
-    const code = await new Promise((resolve) => second.once('close', resolve))
+    const code = await new Promise((resolve) => second.once('close', (exit, signal) => resolve(exit ?? signal)))
     expect(code).toBe(1)
     expect(said).toMatch(/Comanda runs already on .* \(process \d+\)/)
   })
