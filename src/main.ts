@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { type Config, OWNERS, readConfig, type ServiceName } from './platform/config.ts'
 import { embeddedUrls, startEmbeddedPostgres } from './platform/embedded-postgres.ts'
-import { openLog } from './platform/log.ts'
+import { type Log, openLog } from './platform/log.ts'
 import type { RunningService, StartService } from './platform/service.ts'
 import { exitOnTheUnforeseen, exitWithin, tell, untilTold } from './supervisor/supervised.ts'
 
@@ -28,10 +28,11 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   const told = untilTold()
   const running: RunningService[] = []
   let databases: Databases | undefined
+  let log: Log | undefined
   try {
     databases = await findDatabases(names, config)
     for (const name of names) {
-      const log = await openLog({ service: name, ...config.log })
+      log = await openLog({ service: name, ...config.log })
       exitOnTheUnforeseen(log)
       const start = await START[name]()
       running.unshift(await start({ config, databaseUrl: databases.urls[name] ?? '', log }))
@@ -42,6 +43,7 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
     exitWithin(STOP_MS)
   } catch (error) {
     exitWithin(FAILED_STOP_MS)
+    log?.fatal({ err: error }, 'did not start')
     await tell({ failed: (error as Error).message })
     throw error
   } finally {
@@ -65,4 +67,10 @@ async function findDatabases(names: readonly ServiceName[], config: Config): Pro
 }
 
 // What the supervisor starts: node src/main.ts serve <service>. Not through the command line, which would load far more than a service needs.
-if (import.meta.main) await serve(process.argv.slice(3) as ServiceName[], readConfig(process.env))
+if (import.meta.main) {
+  await serve(process.argv.slice(3) as ServiceName[], readConfig(process.env)).catch((error: Error) => {
+    // A supervisor has been told, and tells the person.
+    if (!process.connected) process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  })
+}

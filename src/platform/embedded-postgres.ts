@@ -1,12 +1,11 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import pg from 'pg'
 import { findPlace, makePlace, type Place } from './postgres-place.ts'
 import { findServer, pidOfServer, USER, urlOf } from './postgres-server.ts'
+import { lastLines, PostgresError, runTool } from './postgres-tool.ts'
 
 /**
  * A real PostgreSQL, from binaries that npm brought. It runs in a session of its own, so that Ctrl-C reaches the
@@ -25,11 +24,6 @@ export type EmbeddedPostgres = {
   stopSoon(): Promise<void>
 }
 
-export class PostgresError extends Error {
-  override name = 'PostgresError'
-}
-
-const run = promisify(execFile)
 const START_ATTEMPTS = 5
 
 /** fsync and synchronous_commit stay on: what was answered must survive a power cut. */
@@ -69,7 +63,7 @@ export async function startEmbeddedPostgres({ dataDir, port, databases, settings
     folder: place.cluster,
     adopted: found !== undefined,
     async stop() {
-      if (await pidOfServer(place)) await pgCtl(place, ['stop', '-m', 'fast', '-w', '-t', '60'])
+      if (await pidOfServer(place)) await runTool(place, 'pg_ctl', ['-D', place.cluster, 'stop', '-m', 'fast', '-w', '-t', '60'])
     },
     async stopSoon() {
       const pid = await pidOfServer(place)
@@ -132,13 +126,13 @@ async function makeCluster(place: Place): Promise<string> {
     await writeFile(forInitdb, password, { mode: 0o600 })
     if (place.user) for (const path of [half, forInitdb]) await chown(path, place.user.uid, place.user.gid)
     const args = ['-D', half, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${forInitdb}`, '-E', 'UTF8', '--locale=C', '--no-instructions']
-    await run(join(place.bin, 'initdb'), args, spawnOptions(place))
+    await runTool(place, 'initdb', args)
     await rename(half, place.cluster).catch((error: NodeJS.ErrnoException) => {
       // Another start was faster: its cluster has the same password.
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     })
   } catch (error) {
-    throw new PostgresError(`PostgreSQL could not make its folder ${place.cluster}:\n${lastLines(error as Error)}`)
+    throw new PostgresError(`PostgreSQL could not make its folder ${place.cluster}:\n${(error as Error).message}`)
   } finally {
     for (const path of [half, forInitdb]) await rm(path, { recursive: true, force: true })
   }
@@ -155,7 +149,7 @@ async function start({ place, password, port, settings }: Start): Promise<number
       ([name, value]) => `-c ${name}=${value || "''"}`,
     )
     try {
-      await pgCtl(place, ['start', '-w', '-t', '60', '-l', place.logFile, '-o', options.join(' ')])
+      await runTool(place, 'pg_ctl', ['-D', place.cluster, 'start', '-w', '-t', '60', '-l', place.logFile, '-o', options.join(' ')])
       return free
     } catch (error) {
       // Of two starts at once one is second: it uses the other's server.
@@ -164,7 +158,7 @@ async function start({ place, password, port, settings }: Start): Promise<number
       if (attempt >= START_ATTEMPTS) {
         const log = await readFile(place.logFile, 'utf8').catch(() => '')
         throw new PostgresError(
-          `PostgreSQL did not start on ${place.cluster}; the end of ${place.logFile}:\n${lastLines({ message: log.trim() || (error as Error).message })}`,
+          `PostgreSQL did not start on ${place.cluster}; the end of ${place.logFile}:\n${lastLines(log) || (error as Error).message}`,
         )
       }
       await new Promise((resolve) => setTimeout(resolve, 500))
@@ -201,33 +195,4 @@ async function createMissing(url: string, databases: readonly string[]): Promise
   } finally {
     await client.end()
   }
-}
-
-const spawnOptions = (place: Place) => ({
-  cwd: '/',
-  env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
-  ...(place.user && { uid: place.user.uid, gid: place.user.gid }),
-})
-
-function pgCtl(place: Place, args: string[]): Promise<void> {
-  // The server inherits pg_ctl's output, which would keep execFile waiting for its end: hence "exit", not "close".
-  return new Promise<void>((resolve, reject) => {
-    const child = execFile(join(place.bin, 'pg_ctl'), ['-D', place.cluster, ...args], { ...spawnOptions(place), maxBuffer: 1 << 20 })
-    let said = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (chunk) => {
-        said += chunk
-      })
-    child.once('error', reject)
-    child.once('exit', (code) => {
-      child.stdout?.destroy()
-      child.stderr?.destroy()
-      if (code === 0) resolve()
-      else reject(new PostgresError(said.trim() || `pg_ctl ended with ${code}`))
-    })
-  })
-}
-
-function lastLines({ stderr, message }: { stderr?: string; message: string }): string {
-  return (stderr || message).trim().split('\n').slice(-6).join('\n')
 }
