@@ -22,10 +22,21 @@ export function doctorCommand(program: Command): void {
     .addOption(jsonOption())
     .action(async (options: { url: string; json?: true }, command: Command) => {
       const terminal = terminalOf(command)
-      const findings = await examine(options.url, command.parent?.version() ?? '')
+      const url = command.getOptionValueSource('url') === 'default' ? gatewayHere(options.url) : options.url
+      const findings = await examine(url, command.parent?.version() ?? '')
       terminal.out(options.json ? JSON.stringify(findings, null, 2) : findings.map((finding) => line(terminal, finding)).join('\n'))
       if (findings.some(({ level }) => level === 'fail')) throw quietExit(1)
     })
+}
+
+/** Nobody said where the gateway is: then it is where this machine's settings would start it. */
+function gatewayHere(otherwise: string): string {
+  try {
+    const { host, port } = readConfig(process.env).gateway
+    return `http://${host}:${port}`
+  } catch {
+    return otherwise // wrong settings are a finding of their own
+  }
 }
 
 async function examine(url: string, version: string): Promise<Finding[]> {
