@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 
 /** Every setting, in one place: the only reader of the environment. The table also makes docs/CONFIGURATION.md. */
@@ -8,7 +9,7 @@ export type ServiceName = (typeof SERVICES)[number]
 export const OWNERS = ['orders', 'inventory', 'payment', 'shipping'] as const
 export type OwnerName = (typeof OWNERS)[number]
 
-type Kind = 'port' | 'folder' | 'url' | 'host' | 'integer' | 'level' | 'flag'
+type Kind = 'port' | 'folder' | 'url' | 'host' | 'addresses' | 'integer' | 'level' | 'flag'
 export type Setting = { kind: Kind; default: string; meaning: string }
 
 // Default ports lie below 32768: above, Linux hands them to outgoing connections, and one of those may sit on ours at the start.
@@ -20,10 +21,15 @@ export const SETTINGS = {
   PAYMENT_PORT: { kind: 'port', default: '15053', meaning: 'gRPC port of payment' },
   SHIPPING_PORT: { kind: 'port', default: '15054', meaning: 'gRPC port of shipping' },
   GRPC_HOST: { kind: 'host', default: '127.0.0.1', meaning: 'Address the gRPC services listen on' },
-  ORDERS_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach orders; GRPC_HOST and its port when unset' },
-  INVENTORY_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach inventory' },
-  PAYMENT_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach payment' },
-  SHIPPING_ADDRESS: { kind: 'host', default: '', meaning: 'host:port where others reach shipping' },
+  ORDERS_ADDRESS: {
+    kind: 'addresses',
+    default: '',
+    meaning:
+      'host:port where others reach orders (GRPC_HOST and its port when unset); ip:port,ip:port for several instances, or a DNS name with several addresses',
+  },
+  INVENTORY_ADDRESS: { kind: 'addresses', default: '', meaning: 'host:port where others reach inventory, likewise' },
+  PAYMENT_ADDRESS: { kind: 'addresses', default: '', meaning: 'host:port where others reach payment, likewise' },
+  SHIPPING_ADDRESS: { kind: 'addresses', default: '', meaning: 'host:port where others reach shipping, likewise' },
   ORDERS_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of orders; embedded when unset' },
   INVENTORY_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of inventory; embedded when unset' },
   PAYMENT_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of payment; embedded when unset' },
@@ -44,7 +50,12 @@ export const SETTINGS = {
 
 export type Config = {
   gateway: { host: string; port: number; waitMs: number }
-  grpc: { host: string; ports: Record<OwnerName, number>; addresses: Record<OwnerName, string>; timeoutMs: number }
+  grpc: {
+    host: string
+    ports: Record<OwnerName, number> /** One address, or several with commas. */
+    addresses: Record<OwnerName, string>
+    timeoutMs: number
+  }
   /** Empty: embedded. */
   databaseUrls: Record<OwnerName, string>
   postgresPort: number
@@ -80,11 +91,25 @@ function problemWith(name: string, kind: Kind, value: string): string | undefine
       return value === 'on' || value === 'off' ? undefined : says('on or off')
     case 'folder':
       return value !== '' ? undefined : says('a folder')
+    case 'addresses': {
+      const wanted = addressesWanted(value)
+      return wanted && says(wanted)
+    }
     case 'host':
       return /\s/.test(value) ? says('an address without spaces') : undefined
     default:
       return kind satisfies never
   }
+}
+
+/** What several addresses must be instead; undefined when they are. */
+function addressesWanted(value: string): string | undefined {
+  if (/\s/.test(value)) return 'addresses without spaces'
+  const addresses = value.split(',')
+  if (addresses.length === 1) return undefined
+  const hosts = addresses.map((address) => /^(.+):\d{1,5}$/.exec(address)?.[1]?.replace(/^\[(.+)\]$/, '$1') ?? '')
+  if (hosts.every(isIPv4) || hosts.every(isIPv6)) return undefined
+  return 'one host:port, or several ip:port of the same kind with commas between (a DNS name may itself have several addresses)'
 }
 
 /** Reads all settings, or throws a {@link ConfigError} that names all that is wrong. */

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isIPv4 } from 'node:net'
 import {
   ChannelCredentials,
   type Client,
@@ -28,7 +29,25 @@ const CHANNEL_OPTIONS = {
   // A service that comes back should be found within a second, not after the default two minutes.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
-  'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+}
+/**
+ * A call that met an instance which is dead, or dies under it, is tried at once on another: what is called is safe to repeat. A count of stock is left out:
+ * its repeat would be told that the stock has changed. Where every instance is down the tokens run out, and calls fail at once as they do with one.
+ */
+const FAIL_OVER = {
+  // Calls go round the instances of a service.
+  loadBalancingConfig: [{ round_robin: {} }],
+  retryThrottling: { maxTokens: 20, tokenRatio: 0.5 },
+  methodConfig: [
+    {
+      name: [{}],
+      retryPolicy: {
+        ...{ maxAttempts: 2, initialBackoff: '0.02s', maxBackoff: '0.02s', backoffMultiplier: 1 },
+        retryableStatusCodes: ['UNAVAILABLE'],
+      },
+    },
+    { name: [{ service: 'comanda.v1.InventoryService', method: 'AdjustStock' }] },
+  ],
 }
 
 export type GrpcServer = { port: number; stop(): Promise<void> }
@@ -75,9 +94,21 @@ function tellErrors(log: Log): ServerMiddleware {
 
 export type GrpcClient<S extends CompatServiceDefinition> = Client<S, DeadlineOptions> & { close(): void }
 
-/** A client with a deadline on every call. Connects by itself, and again when the service comes back. */
+/** From `host:port`, or `ip:port,ip:port` for several instances, to what the channel connects to. */
+function targetOf(address: string): string {
+  if (!address.includes(',')) return address
+  return `${isIPv4(address.slice(0, address.indexOf(':'))) ? 'ipv4' : 'ipv6'}:${address}`
+}
+
+/**
+ * A client with a deadline on every call. Connects by itself, and again when the service comes back. Calls go round the instances of the
+ * service, and from a dead one to the next.
+ */
 export function connectGrpc<S extends CompatServiceDefinition>(definition: S, address: string, timeoutMs: number): GrpcClient<S> {
-  const channel = createChannel(address, ChannelCredentials.createInsecure(), CHANNEL_OPTIONS)
+  const channel = createChannel(targetOf(address), ChannelCredentials.createInsecure(), {
+    ...CHANNEL_OPTIONS,
+    'grpc.service_config': JSON.stringify(FAIL_OVER),
+  })
   const client = createClientFactory()
     .use(deadlineMiddleware)
     .create(definition, channel, { '*': { deadline: timeoutMs } } as never)

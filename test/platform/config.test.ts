@@ -49,6 +49,20 @@ describe('the settings', () => {
     expect(grpc.addresses.orders).toBe('orders.internal:9')
   })
 
+  it.each(['10.0.0.1:15051,10.0.0.2:15051', '[::1]:15051,[::2]:15051', 'orders.internal:15051'])(
+    'let a service have several instances: %s',
+    (value) => {
+      expect(readConfig({ ORDERS_ADDRESS: value }).grpc.addresses.orders).toBe(value)
+    },
+  )
+
+  it.each(['a:1,b:2', '127.0.0.1:1,[::1]:2', '127.0.0.1:1,', '127.0.0.1,127.0.0.2', '127.0.0.1:1, 127.0.0.1:2'])(
+    'refuse %s as addresses, which no client could balance over',
+    (value) => {
+      expect(problems({ ORDERS_ADDRESS: value })).toEqual([expect.stringMatching(/^ORDERS_ADDRESS is/)])
+    },
+  )
+
   it.each(['0', '65536', '80.5', '0x50', 'http', '1e3'])('refuse %s as a port', (value) => {
     expect(problems({ ORDERS_PORT: value }).length).toBe(1)
   })
