@@ -1,3 +1,4 @@
+import { isUuid } from '../platform/ids.ts'
 import { type Unavailable, type Unknown, unknown } from '../platform/outcome.ts'
 
 /**
@@ -11,6 +12,15 @@ export interface PaymentProvider {
   refund(requests: readonly MoveRequest[]): Promise<readonly ProviderAnswer[]>
   /** What became of authorise requests, by their keys. `not_found` may be too early: the provider's book can lag behind. */
   lookup(keys: readonly string[]): Promise<readonly LookupAnswer[]>
+  /** The charges as they stand now, by the keys of their authorise requests. Like `lookup`, it may miss what is only just made. */
+  readCharges(keys: readonly string[]): Promise<readonly ChargeAnswer[]>
+  /**
+   * A page of the provider's book: charges created at `since` or later (all: undefined), declined ones too. `after` is the `next` of the page before; `next` is null at
+   * the end. What is created, or appears late, while pages are read may be left out. @throws when the provider can't say.
+   */
+  listCharges(page: { since: Date | undefined; after: string | undefined; limit: number }): Promise<ChargePage>
+  /** How long it certainly knows a key again. Asked with it later, it may do the thing a second time. */
+  readonly remembersKeysMs: number
 }
 
 export type AuthoriseRequest = { key: string; orderRef: string; method: string; token: string; amountMinor: number; currency: string }
@@ -25,11 +35,30 @@ export type Declined = { kind: 'declined'; code: string; message: string }
 export type ProviderAnswer = Approved | Declined | Unknown | Unavailable
 export type LookupAnswer = ProviderAnswer | { kind: 'not_found' }
 
+/** A line of the provider's book. `key` is that of its authorise request. */
+export type Charge = {
+  key: string
+  ref: string
+  status: 'authorised' | 'captured' | 'voided' | 'declined'
+  amountMinor: number
+  capturedMinor: number
+  refundedMinor: number
+  currency: string
+}
+export type ChargeAnswer = { kind: 'charge'; charge: Charge } | { kind: 'not_found' } | Unknown | Unavailable
+export type ChargePage = { charges: readonly Charge[]; next: string | null }
+
 export const providerKey = {
   authorise: (orderId: string) => `auth:${orderId}`,
   capture: (orderId: string) => `capture:${orderId}`,
   void: (orderId: string) => `void:${orderId}`,
   refund: (orderId: string, refundId: string) => `refund:${orderId}:${refundId}`,
+}
+
+/** The order of an authorise key of ours; undefined for a key that we never make. */
+export function orderOfKey(key: string): string | undefined {
+  const orderId = key.startsWith('auth:') ? key.slice('auth:'.length) : ''
+  return isUuid(orderId) ? orderId : undefined
 }
 
 /** Asks about many. A call that fails says nothing about what it did, so its items are unknown, never failed. */

@@ -1,9 +1,9 @@
 import { isUnavailable } from '../platform/grpc.ts'
 import type { Log } from '../platform/log.ts'
+import { startLoop } from '../platform/loop.ts'
 import type { Answer } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import { askCarrier, type Carrier } from './carrier.ts'
-import { startLoop } from './loop.ts'
 import * as store from './relay-store.ts'
 import { shipmentId } from './shipment.ts'
 

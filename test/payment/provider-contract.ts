@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type AuthoriseRequest, type PaymentProvider, providerKey } from '../../src/payment/provider.ts'
 import { newId } from '../../src/platform/ids.ts'
+import { until } from '../support/until.ts'
 
 /** What every payment provider must do. `tokens` are the test tokens of the provider at hand. */
 export function providerContract(name: string, provider: () => PaymentProvider, tokens: { ok: string; declined: string }): void {
@@ -16,10 +17,13 @@ export function providerContract(name: string, provider: () => PaymentProvider, 
       ...changes,
     }
   }
+  const madeAt = (ref: string) => created.get(ref) ?? 0
+  const created = new Map<string, number>()
   const authorised = async () => {
     const asked = request()
     const [answer] = await provider().authorise([asked])
     if (answer?.kind !== 'approved') throw new Error(`not approved but ${answer?.kind}`)
+    created.set(answer.ref, Date.now())
     const move = { ref: answer.ref, amountMinor: 700, currency: 'EUR' }
     return { asked, ref: answer.ref, move }
   }
@@ -94,6 +98,44 @@ export function providerContract(name: string, provider: () => PaymentProvider, 
         { ...move, key: `capture:${newId()}` },
       ])
       expect(answers).toMatchObject([{ kind: 'declined' }, { kind: 'approved' }])
+    })
+    it('tells how its charges stand, by key', async () => {
+      const { asked, ref, move } = await authorised()
+      const read = async () => (await provider().readCharges([asked.key]))[0]
+      const charge = { key: asked.key, ref, amountMinor: 700, capturedMinor: 0, refundedMinor: 0, currency: 'EUR' }
+      expect(await read()).toEqual({ kind: 'charge', charge: { ...charge, status: 'authorised' } })
+      await provider().capture([{ key: `capture:${newId()}`, ...move }])
+      await provider().refund([{ ...move, key: `refund:${newId()}`, amountMinor: 200 }])
+      expect(await read()).toEqual({ kind: 'charge', charge: { ...charge, status: 'captured', capturedMinor: 700, refundedMinor: 200 } })
+      const [declined, other] = [request({ token: tokens.declined }), await authorised()]
+      await provider().authorise([declined])
+      await provider().void([{ key: `void:${newId()}`, ref: other.ref }])
+      expect(await provider().readCharges([declined.key, 'auth:nobody', other.asked.key])).toMatchObject([
+        { kind: 'charge', charge: { status: 'declined', capturedMinor: 0 } },
+        { kind: 'not_found' },
+        { kind: 'charge', charge: { status: 'voided' } },
+      ])
+    })
+    it('lists its charges page by page, each once, those made before a time left out', async () => {
+      await authorised()
+      const old = await authorised()
+      await until('the clock to go on', () => Date.now() > madeAt(old.ref) + 5)
+      const since = new Date()
+      const made = [await authorised(), await authorised(), await authorised()].map(({ ref }) => ref)
+      const list = async (from: Date | undefined, limit: number) => {
+        const refs: string[] = []
+        for (let after: string | undefined; ; ) {
+          const page = await provider().listCharges({ since: from, after, limit })
+          expect(page.charges.length).toBeLessThanOrEqual(limit)
+          refs.push(...page.charges.map((charge) => charge.ref))
+          if (page.next === null) return refs
+          after = page.next
+        }
+      }
+      for (const limit of [1, 2, 3, 100]) expect((await list(since, limit)).sort()).toEqual([...made].sort())
+      const all = await list(undefined, 2)
+      expect(new Set(all).size).toBe(all.length)
+      expect(all).toEqual(expect.arrayContaining([old.ref, ...made]))
     })
   })
 }

@@ -47,6 +47,15 @@ describe('test tokens', () => {
     )
     expect((await provider.authorise([asked]))[0]?.kind).toBe('approved')
   })
+  it('let a charge appear late in the list too', async () => {
+    const since = new Date()
+    const asked = request('tok_late')
+    await provider.authorise([asked])
+    const listed = async () => (await provider.listCharges({ since, after: undefined, limit: 100 })).charges.map((charge) => charge.key)
+    expect(await listed()).not.toContain(asked.key)
+    expect(await provider.readCharges([asked.key])).toEqual([{ kind: 'not_found' }])
+    await until(listed, (keys) => keys.includes(asked.key))
+  })
   it('charge another amount', async () => {
     expect(await provider.authorise([request('tok_wrong_amount')])).toMatchObject([{ kind: 'approved', amountMinor: 901 }])
   })

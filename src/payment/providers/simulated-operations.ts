@@ -1,6 +1,7 @@
 import { unknown } from '../../platform/outcome.ts'
 import { type Database, rows, sql, type Transaction } from '../../platform/postgres.ts'
 import type { ProviderAnswer } from '../provider.ts'
+import type { ChargeRow } from './simulated-book.ts'
 
 type Kind = 'capture' | 'void' | 'refund'
 type Request = { key: string; ref: string; amountMinor?: number; currency?: string }
@@ -13,20 +14,6 @@ type Operation = {
   decline_code: string | null
   decline_message: string | null
 }
-export type ChargeRow = {
-  key: string
-  ref: string
-  order_ref: string
-  status: 'authorised' | 'captured' | 'voided' | 'declined'
-  asked_minor: number
-  amount_minor: number
-  refunded_minor: number
-  currency: string
-  decline_code: string | null
-  decline_message: string | null
-  hidden: boolean
-}
-
 type Charge = Pick<ChargeRow, 'ref' | 'status' | 'amount_minor' | 'refunded_minor' | 'currency'>
 
 /** Captures, voids or refunds charges in the simulated provider's book, once per key. */

@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { newId } from '../../platform/ids.ts'
 import { unknown } from '../../platform/outcome.ts'
 import { type Database, rows, sql } from '../../platform/postgres.ts'
-import type { AuthoriseRequest, LookupAnswer, PaymentProvider, ProviderAnswer } from '../provider.ts'
-import { type ChargeRow, operate } from './simulated-operations.ts'
+import type { AuthoriseRequest, PaymentProvider, ProviderAnswer } from '../provider.ts'
+import { approved, type ChargeRow, declined, findCharges, listCharges, lookUp, readRows } from './simulated-book.ts'
+import { operate } from './simulated-operations.ts'
 
 /** How a charge goes, by test token. Any other token, and none, works like tok_ok. */
 type Behaviour = {
@@ -39,6 +40,7 @@ export type SimulatedOptions = {
   budgetMs?: number
   /** How long slow ones may hold up the rest of their batch. */
   patienceMs?: number
+  remembersKeysMs?: number
 }
 
 /** A provider that keeps its own book in the schema simulated_provider, and misbehaves on demand ({@link TEST_TOKENS}). */
@@ -48,6 +50,8 @@ export function simulatedProvider({
   lateMs = 3_000,
   budgetMs = 2_000,
   patienceMs = 250,
+  // As long as the large providers promise; in fact it never forgets one.
+  remembersKeysMs = 24 * 3_600_000,
 }: SimulatedOptions): PaymentProvider {
   const lostOnce = new Set<string>()
   const isLost = ({ key, token }: AuthoriseRequest): boolean => {
@@ -79,6 +83,9 @@ export function simulatedProvider({
     void: (requests) => operate(db, 'void', requests),
     refund: (requests) => operate(db, 'refund', requests),
     lookup: (keys) => lookUp(db, keys),
+    readCharges: (keys) => findCharges(db, keys),
+    listCharges: (page) => listCharges(db, page),
+    remembersKeysMs,
   }
 }
 
@@ -109,7 +116,7 @@ async function charge(db: Database, requests: readonly AuthoriseRequest[], lateM
   const isNew = new Set(made.map((row) => row.key))
   const known = requests.map((request) => request.key).filter((key) => !isNew.has(key))
   const charges = new Map(made.map((row) => [row.key, row]))
-  if (known.length > 0) for (const row of await readCharges(db, known)) charges.set(row.key, row)
+  if (known.length > 0) for (const row of await readRows(db, known)) charges.set(row.key, row)
   return requests.map((request) => chargeAnswer(request, charges.get(request.key), isNew))
 }
 
@@ -122,41 +129,4 @@ function chargeAnswer(request: AuthoriseRequest, row: ChargeRow | undefined, isN
   const { losesAnswer } = behaviourOf(request.token)
   if (losesAnswer && isNew.has(row.key)) return unknown(losesAnswer)
   return row.status === 'declined' ? declined(row) : approved(row)
-}
-
-const approved = (row: ChargeRow): ProviderAnswer => ({
-  kind: 'approved',
-  ref: row.ref,
-  amountMinor: row.amount_minor,
-  currency: row.currency,
-})
-const declined = (row: ChargeRow): ProviderAnswer => ({
-  kind: 'declined',
-  code: row.decline_code ?? '',
-  message: row.decline_message ?? '',
-})
-
-function readCharges(db: Database, keys: readonly string[]): Promise<ChargeRow[]> {
-  return db.query<ChargeRow>(sql`
-    select key, ref, order_ref, status, asked_minor, amount_minor, refunded_minor, currency, decline_code, decline_message, visible_at > now() as hidden
-    from simulated_provider.charges where key = any(${keys}::text[])`)
-}
-
-async function lookUp(db: Database, keys: readonly string[]): Promise<LookupAnswer[]> {
-  const charges = new Map((await readCharges(db, keys)).map((row) => [row.key, row]))
-  return keys.map((key): LookupAnswer => {
-    const row = charges.get(key)
-    if (!row || row.hidden) return { kind: 'not_found' }
-    switch (row.status) {
-      case 'authorised':
-      case 'captured':
-        return approved(row)
-      case 'declined':
-        return declined(row)
-      case 'voided':
-        return { kind: 'declined', code: 'voided', message: 'the charge was voided' }
-      default:
-        return row.status satisfies never
-    }
-  })
 }

@@ -1,4 +1,4 @@
-import type { Log } from '../platform/log.ts'
+import type { Log } from './log.ts'
 
 /** Work that is looked for again and again, and at once when somebody knows that there is some. */
 export type Loop = { wake(): void; stop(): Promise<void> }
