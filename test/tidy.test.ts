@@ -24,7 +24,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   inventory: [],
   payment: [],
   shipping: [],
-  orders: [],
+  orders: ['broker'],
   gateway: [],
   audit: [],
   supervisor: [],
@@ -75,7 +75,13 @@ describe('the house is tidy', () => {
   })
 
   it('pure rules know nothing of the database, the network or the clock', () => {
-    const rules = ['src/orders/order.ts', 'src/inventory/stock.ts', 'src/payment/payment.ts', 'src/shipping/shipment.ts']
+    const rules = [
+      'src/orders/order.ts',
+      'src/orders/parking.ts',
+      'src/inventory/stock.ts',
+      'src/payment/payment.ts',
+      'src/shipping/shipment.ts',
+    ]
     const wrong = rules.filter((name) =>
       /Date\.now|new Date\(\)|Math\.random|node:|postgres|grpc|await /.test(text.get(name) ?? 'missing: await '),
     )

@@ -1,7 +1,10 @@
 import { batched } from '../platform/batched.ts'
 import type { Log } from '../platform/log.ts'
 import { type Database, isDatabaseDown } from '../platform/postgres.ts'
-import type { Change, Order } from './order.ts'
+import type { FallbackQueue } from './fallback-queue.ts'
+import { alwaysUp, type Health } from './health.ts'
+import { type Change, type Order, STEPS, type StepService } from './order.ts'
+import { DEFAULT_LIMITS, netDelayMs, retryDelayMs } from './parking.ts'
 import { cancelOrder, parkFor, placeOrder, type Services, type Surroundings, settleOrder, undoOrder } from './place-order.ts'
 import * as store from './store.ts'
 
@@ -11,6 +14,9 @@ const SWEEP_EVERY_MS = 250
 const SWEEP_AT_MOST = 256
 /** Orders that the sweeper may have in work at once: a service that comes back meets a queue, not a herd. */
 const SWEPT_AT_ONCE = 1_024
+/** So long after a service came back its parked orders are left to the fallback queue. */
+const QUEUE_FIRST_MS = 3_000
+const AGED_EVERY_MS = 10_000
 
 export type Coordinator = {
   /** Works on an order that this process holds the lease of, until it has nothing due. Resolves to the order as it then stands. */
@@ -23,9 +29,19 @@ export type Coordinator = {
   stop(ms: number): Promise<void>
 }
 
-type Dependencies = { db: Database; services: Services; around: Surroundings; leaseMs: number; log: Log }
+type Dependencies = {
+  db: Database
+  services: Services
+  around: Surroundings
+  leaseMs: number
+  log: Log
+  /** Without it every service is taken for up. */
+  health?: Health | undefined
+  /** Without it parked orders are tried again by themselves. */
+  queue?: FallbackQueue | undefined
+}
 
-export function startCoordinator({ db, services, around, leaseMs, log }: Dependencies): Coordinator {
+export function startCoordinator({ db, services, around, leaseMs, log, health = alwaysUp, queue }: Dependencies): Coordinator {
   const runs = new Map<string, { ended: Promise<Order>; order: Order; leasedAt: number }>()
 
   // A change that fails for its own sake fails alone; when the database is down, halves would only ask it longer.
@@ -35,14 +51,22 @@ export function startCoordinator({ db, services, around, leaseMs, log }: Depende
     splitOn: (error) => !isDatabaseDown(error),
   })
   const save = async (change: Change): Promise<Order | null> => {
-    const saved = await saveOne(change)
-    return saved && { ...change.order, ...saved }
+    const service = queue?.isReachable() ? change.parkedFor : undefined
+    // The broker brings it back; the time in its row is the net.
+    const saved = await saveOne(service ? { ...change, dueInMs: netDelayMs(around.random()) } : change)
+    const order = saved && { ...change.order, ...saved }
+    if (order && change.parkedFor) {
+      // Away, or only just: then it is asked again soon, and ever more rarely.
+      const delayMs = health.isDown(change.parkedFor) ? 0 : retryDelayMs(order.attempts - 1, around.random())
+      queue?.parked(order, { service: change.parkedFor, delayMs })
+    }
+    return order
   }
 
   // Parked like any other trouble: visible, tried again ever more rarely, and in nobody's way.
   const unforeseen = (order: Order, error: unknown): Change => {
     log.error({ order_id: order.id, request_id: order.request_id, work: order.work, err: error }, 'work on the order failed')
-    return parkFor(order, { service: 'orders', reason: 'an unexpected error; the log of orders has it', around })
+    return parkFor(order, { service: 'orders', trouble: 'unforeseen', reason: 'an unexpected error; the log of orders has it' }, around)
   }
 
   const work = async (held: Order): Promise<Order> => {
@@ -78,6 +102,18 @@ export function startCoordinator({ db, services, around, leaseMs, log }: Depende
     return ended
   }
 
+  // What waits for a dead service is left alone; when it comes back, the queue goes first.
+  const isOurs = (service: StepService) =>
+    !health.isDown(service) && !(queue?.isReachable() && health.sinceBackMs(service) < QUEUE_FIRST_MS)
+
+  let agedAt = Number.NEGATIVE_INFINITY
+  function takeUp(orders: Order[]): void {
+    for (const order of orders) {
+      log.info({ order_id: order.id, request_id: order.request_id, work: order.work, epoch: order.epoch }, 'order taken up again')
+      void run(order)
+    }
+  }
+
   const sweeper = startSweeper({ everyMs: SWEEP_EVERY_MS, log }, async () => {
     const old = [...runs.values()].filter((entry) => performance.now() - entry.leasedAt > leaseMs / 3)
     if (old.length > 0) {
@@ -88,12 +124,12 @@ export function startCoordinator({ db, services, around, leaseMs, log }: Depende
       )
       for (const entry of old) entry.leasedAt = performance.now()
     }
-    const room = Math.min(SWEEP_AT_MOST, SWEPT_AT_ONCE - runs.size)
-    if (room <= 0) return
-    for (const order of await store.claimDueOrders(db, { limit: room, leaseMs })) {
-      log.info({ order_id: order.id, request_id: order.request_id, work: order.work, epoch: order.epoch }, 'order taken up again')
-      void run(order)
-    }
+    const limit = Math.min(SWEEP_AT_MOST, SWEPT_AT_ONCE - runs.size)
+    if (limit <= 0) return
+    takeUp(await store.claimDueOrders(db, { limit, leaseMs, services: [...STEPS.filter(isOurs), 'orders'] }))
+    if (performance.now() - agedAt < AGED_EVERY_MS) return
+    agedAt = performance.now()
+    takeUp(await store.claimAgedOrders(db, { limit, leaseMs, maxAgeMs: (around.limits ?? DEFAULT_LIMITS).maxAgeMs }))
   })
 
   return {

@@ -38,6 +38,7 @@ export function orderMessage(order: Order): OrderMessage {
     updatedAt: order.updated_at,
     version: order.version,
     requestId: order.request_id,
+    cancelReason: order.cancel_reason ?? '',
   }
 }
 
@@ -48,8 +49,10 @@ function waitingOf(order: Order): OrderMessage['waiting'] {
     service: order.waiting_service,
     reason: order.waiting_reason ?? '',
     since: order.waiting_since ? new Date(order.waiting_since) : undefined,
-    nextTryAt: order.due_at ?? undefined,
+    nextTryAt: order.dead_at ? undefined : (order.due_at ?? undefined),
     attempts: order.attempts,
+    deadSince: order.dead_at ? new Date(order.dead_at) : undefined,
+    deadReason: order.dead_reason ?? '',
   }
 }
 
@@ -102,6 +105,9 @@ export function newOrder(command: PlaceOrderCommand): Order {
     waiting_service: null,
     waiting_reason: null,
     waiting_since: null,
+    dead_at: null,
+    dead_reason: null,
+    cancel_reason: null,
     version: 1,
     created_at: now,
     updated_at: now,

@@ -75,6 +75,11 @@ export type Order = {
   waiting_service: StepService | 'orders' | null
   waiting_reason: string | null
   waiting_since: Date | null
+  /** On the dead-letter desk since, and why; `work` is what could not be ended. */
+  dead_at: Date | null
+  dead_reason: string | null
+  /** Why it is cancelled, or to be cancelled. */
+  cancel_reason: string | null
   version: number
   created_at: Date
   updated_at: Date
@@ -83,13 +88,18 @@ export type Order = {
 /** What a change does: the order as it will be, when its work is due, and the fact that is written with it. */
 export type Change = {
   order: Order
-  /** Milliseconds from now; null: nothing left to do. Below zero is not allowed. */
+  /** Milliseconds from now; null: nothing left to do; Infinity: never by itself. Below zero is not allowed. */
   dueInMs: number | null
   /** Null: nothing worth telling happened (a parked order is parked again). */
   event: { type: string; data: Record<string, unknown> } | null
+  /** The service is away: the order goes to its fallback queue once the change is durable. */
+  parkedFor?: StepService
 }
 
-const notWaiting = { attempts: 0, waiting_service: null, waiting_reason: null, waiting_since: null } as const
+export const notWaiting = {
+  ...{ attempts: 0, waiting_service: null, waiting_reason: null, waiting_since: null },
+  ...{ dead_at: null, dead_reason: null },
+} as const
 
 function to(order: Order, status: OrderStatus): OrderStatus {
   if (!nextStatuses[order.status].includes(status)) throw new Error(`order ${order.id} can't go from ${order.status} to ${status}`)
@@ -172,29 +182,9 @@ export function undosFor(by: StepService | 'orders' | null): StepService[] {
   }
 }
 
-export function park(order: Order, waiting: { service: StepService | 'orders'; reason: string; now: Date; delayMs: number }): Change {
-  const first = order.waiting_service !== waiting.service
-  return {
-    order: {
-      ...order,
-      attempts: order.attempts + 1,
-      waiting_service: waiting.service,
-      waiting_reason: waiting.reason,
-      waiting_since: first ? waiting.now : order.waiting_since,
-    },
-    dueInMs: waiting.delayMs,
-    event: first ? { type: 'order.parked', data: { work: order.work, waits_for: waiting.service, reason: waiting.reason } } : null,
-  }
-}
-
-/** Delay before try number `attempts + 1`, in ms: exponential from half a second to 15 s, full jitter (AWS Architecture Blog, 2015). */
-export function retryDelayMs(attempts: number, random: number): number {
-  return 200 + Math.floor(random * Math.min(15_000, 500 * 2 ** attempts))
-}
-
 export function requestCancel(order: Order, reason: string): Change {
   return {
-    order: { ...order, ...notWaiting, work: 'cancel' },
+    order: { ...order, ...notWaiting, work: 'cancel', cancel_reason: reason || null },
     dueInMs: 0,
     event: { type: 'order.cancel_requested', data: { reason } },
   }
@@ -206,7 +196,7 @@ export function cancel(order: Order): Change {
   return {
     order: { ...order, ...notWaiting, status: to(order, 'cancelled'), shipments, work: 'undo' },
     dueInMs: 0,
-    event: { type: 'order.cancelled', data: {} },
+    event: { type: 'order.cancelled', data: order.cancel_reason ? { reason: order.cancel_reason } : {} },
   }
 }
 
@@ -214,7 +204,7 @@ export function cancel(order: Order): Change {
 export function refuseCancel(order: Order, message: string): Change {
   const work = order.status === 'pending' ? 'place' : null
   return {
-    order: { ...order, ...notWaiting, work },
+    order: { ...order, ...notWaiting, work, cancel_reason: null },
     dueInMs: work && 0,
     event: { type: 'order.cancel_refused', data: { message } },
   }

@@ -6,16 +6,15 @@ import {
   confirm,
   type Order,
   type OrderShipment,
-  park,
   priced,
   refuseCancel,
   reject,
-  retryDelayMs,
   type StepService,
   settled,
   undone,
   undosFor,
 } from './order.ts'
+import { type Limits, park, type Waiting } from './parking.ts'
 
 /** The saga, as if there were one order in the world. Each step is keyed by the order's id and safe to repeat. */
 
@@ -42,8 +41,8 @@ export type Services = {
   createShipments(order: Order, parcels: Parcel[]): Promise<Outcome<OrderShipment[]>>
   cancelShipments(order: Order): Promise<Outcome<unknown>>
 }
-/** Time and chance, as arguments. */
-export type Surroundings = { now(): Date; random(): number }
+/** Time and chance, as arguments; and how long to be patient. */
+export type Surroundings = { now(): Date; random(): number; limits?: Limits }
 
 /** Reserve the stock, authorise the payment, book the shipments, confirm. */
 export async function placeOrder(order: Order, services: Services, around: Surroundings): Promise<Change> {
@@ -78,7 +77,7 @@ export async function cancelOrder(order: Order, services: Services, around: Surr
       return refuseCancel(order, stopped.message)
     case 'unavailable':
     case 'unknown':
-      return parkFor(order, { service: 'shipping', reason: stopped.message, around })
+      return parkFor(order, { service: 'shipping', trouble: stopped.kind, reason: stopped.message }, around)
     default:
       return stopped satisfies never
   }
@@ -89,7 +88,7 @@ export async function undoOrder(order: Order, services: Services, around: Surrou
   for (const service of undosFor(order.rejected_by)) {
     const outcome = await undoStep(service, order, services)
     // An undo that is refused is a broken promise of ours, not an answer: it stays visible and is tried again.
-    if (outcome.kind !== 'done') return parkFor(order, { service, reason: outcome.message, around })
+    if (outcome.kind !== 'done') return parkFor(order, { service, trouble: outcome.kind, reason: outcome.message }, around)
   }
   return undone(order)
 }
@@ -114,11 +113,12 @@ export async function settleOrder(order: Order, services: Services, around: Surr
     .map((shipment) => shipment.location_id)
   if (left.length > 0) {
     const committed = await services.commitStock(order, left)
-    if (committed.kind !== 'done') return parkFor(order, { service: 'inventory', reason: committed.message, around })
+    if (committed.kind !== 'done')
+      return parkFor(order, { service: 'inventory', trouble: committed.kind, reason: committed.message }, around)
   }
   if (captureIsDue(order)) {
     const captured = await services.capturePayment(order)
-    if (captured.kind !== 'done') return parkFor(order, { service: 'payment', reason: captured.message, around })
+    if (captured.kind !== 'done') return parkFor(order, { service: 'payment', trouble: captured.kind, reason: captured.message }, around)
   }
   return settled(order)
 }
@@ -127,15 +127,12 @@ type NotDone = Exclude<Outcome<never>, { kind: 'done' }>
 
 function notDone(order: Order, { service, outcome, around }: { service: StepService; outcome: NotDone; around: Surroundings }): Change {
   if (outcome.kind === 'refused') return reject(order, { by: service, code: outcome.code, message: outcome.message })
-  return parkFor(order, { service, reason: outcome.message, around })
+  return parkFor(order, { service, trouble: outcome.kind, reason: outcome.message }, around)
 }
 
-/** The order waits, longer with each try, for the service named. */
-export function parkFor(
-  order: Order,
-  { service, reason, around }: { service: StepService | 'orders'; reason: string; around: Surroundings },
-): Change {
-  return park(order, { service, reason, now: around.now(), delayMs: retryDelayMs(order.attempts, around.random()) })
+/** The order waits, or has waited long enough. */
+export function parkFor(order: Order, waiting: Waiting, around: Surroundings): Change {
+  return park(order, { ...waiting, now: around.now(), random: around.random(), limits: around.limits })
 }
 
 /** One parcel per location, in the order of the locations' names. */

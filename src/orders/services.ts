@@ -1,20 +1,15 @@
-import {
-  ConsecutiveBreaker,
-  circuitBreaker,
-  ExponentialBackoff,
-  handleWhen,
-  handleWhenResult,
-  isBrokenCircuitError,
-  retry,
-} from 'cockatiel'
+import { ExponentialBackoff, handleWhenResult, retry } from 'cockatiel'
 import { type ClientError, Status } from 'nice-grpc'
+import { HealthDefinition } from 'nice-grpc-server-health'
 import { InventoryServiceDefinition } from '../gen/comanda/v1/inventory.ts'
 import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
 import { batched } from '../platform/batched.ts'
 import type { Config } from '../platform/config.ts'
 import { connectGrpc, isUnavailable } from '../platform/grpc.ts'
+import type { Log } from '../platform/log.ts'
 import { type Answer, done, fromWire, type Outcome, unavailable } from '../platform/outcome.ts'
+import { type Breaker, breakerFor, type Health, healthOf, ServiceDownError } from './health.ts'
 import type { Order, OrderShipment, StepService } from './order.ts'
 import type { Services } from './place-order.ts'
 
@@ -25,17 +20,15 @@ const BATCH = { max: 256, concurrency: 4 }
 /** Calls many, answers many; what the wire or the breaker did to the call is told apart from what the service said. */
 type CallMany<Command, Value> = (commands: Command[]) => Promise<Answer<Value>[]>
 
-type Breaker = ReturnType<typeof breakerFor>
-
 function patient<Command, Value>(callMany: CallMany<Command, Value>, breaker: Breaker): (command: Command) => Promise<Outcome<Value>> {
   // A call that failed as a whole, for no reason of the network, is tried again in halves: one bad item fails alone.
-  const splitOn = (error: unknown) => !isUnavailable(error) && !isBrokenCircuitError(error)
-  const call = batched<Command, Answer<Value>>((commands) => breaker.policy.execute(() => callMany(commands)), { ...BATCH, splitOn })
+  const splitOn = (error: unknown) => !isUnavailable(error) && !(error instanceof ServiceDownError)
+  const call = batched<Command, Answer<Value>>((commands) => breaker.execute(() => callMany(commands)), { ...BATCH, splitOn })
   const once = async (command: Command): Promise<Outcome<Value> & { broken?: boolean }> => {
     try {
       return await call(command)
     } catch (error) {
-      return { ...unavailable(`${breaker.service} ${whatHappened(error)}`), broken: isBrokenCircuitError(error) }
+      return { ...unavailable(`${breaker.service} ${whatHappened(error)}`), broken: error instanceof ServiceDownError }
     }
   }
   // Unknown or unavailable is asked again with the same key: short here, long when the order is parked. A known-dead service is not waited for.
@@ -49,38 +42,57 @@ function patient<Command, Value>(callMany: CallMany<Command, Value>, breaker: Br
   return (command) => again.execute(() => once(command))
 }
 
-const breakerFor = (service: StepService) => ({
-  service,
-  policy: circuitBreaker(handleWhen(isUnavailable), { halfOpenAfter: 1_000, breaker: new ConsecutiveBreaker(3) }),
-})
-
 /** For people: what became of a call that was not answered. */
 function whatHappened(error: unknown): string {
-  if (isBrokenCircuitError(error)) return 'is unavailable'
+  if (error instanceof ServiceDownError) return 'is down'
   if ((error as Error)?.name === 'AbortError' || (error as ClientError)?.code === Status.DEADLINE_EXCEEDED) return 'did not answer in time'
   if (isUnavailable(error)) return "can't be reached"
   return 'failed'
 }
 
-export function connectServices({ addresses, timeoutMs }: Config['grpc']): Services & { close(): void } {
-  const inventory = connectInventory(addresses.inventory, timeoutMs)
-  const payment = connectPayment(addresses.payment, timeoutMs)
-  const shipping = connectShipping(addresses.shipping, timeoutMs)
+export type ConnectedServices = Services & { health: Health; close(): void }
+
+export function connectServices({ addresses, timeoutMs }: Config['grpc'], log: Log): ConnectedServices {
+  const watched = (service: StepService) => watch(service, addresses[service], log)
+  const [inventory, payment, shipping] = [watched('inventory'), watched('payment'), watched('shipping')]
+  const connections = [
+    connectInventory(addresses.inventory, timeoutMs, inventory.breaker),
+    connectPayment(addresses.payment, timeoutMs, payment.breaker),
+    connectShipping(addresses.shipping, timeoutMs, shipping.breaker),
+  ] as const
   return {
-    ...inventory.calls,
-    ...payment.calls,
-    ...shipping.calls,
+    ...connections[0].calls,
+    ...connections[1].calls,
+    ...connections[2].calls,
+    health: healthOf({ inventory: inventory.breaker, payment: payment.breaker, shipping: shipping.breaker }),
     close() {
-      for (const service of [inventory, payment, shipping]) service.close()
+      for (const connection of [...connections, inventory, payment, shipping]) connection.close()
+    },
+  }
+}
+
+const PROBE_MS = 1_000
+/** grpc.health.v1.HealthCheckResponse.ServingStatus */
+const SERVING = 1
+
+/** A breaker that asks the service's standard health check. */
+function watch(service: StepService, address: string, log: Log): { breaker: Breaker; close(): void } {
+  const client = connectGrpc(HealthDefinition, address, PROBE_MS)
+  const probe = async () => (await client.check({ service: '' })).status === SERVING
+  const breaker = breakerFor({ service, probe, random: Math.random, log })
+  return {
+    breaker,
+    close() {
+      breaker.close()
+      client.close()
     },
   }
 }
 
 const keyOf = (order: Order) => ({ orderId: order.id, requestId: order.request_id })
 
-function connectInventory(address: string, timeoutMs: number) {
+function connectInventory(address: string, timeoutMs: number, breaker: Breaker) {
   const client = connectGrpc(InventoryServiceDefinition, address, timeoutMs)
-  const breaker = breakerFor('inventory')
   const reserve = patient(async (orders: Order[]) => {
     const commands = orders.map((order) => ({
       ...keyOf(order),
@@ -104,9 +116,8 @@ function connectInventory(address: string, timeoutMs: number) {
   return { calls, close: () => client.close() }
 }
 
-function connectPayment(address: string, timeoutMs: number) {
+function connectPayment(address: string, timeoutMs: number, breaker: Breaker) {
   const client = connectGrpc(PaymentServiceDefinition, address, timeoutMs)
-  const breaker = breakerFor('payment')
   const calls: Pick<Services, 'authorisePayment' | 'voidPayment' | 'capturePayment'> = {
     authorisePayment: patient(async (orders: Order[]) => {
       const commands = orders.map((order) => ({
@@ -130,9 +141,8 @@ function connectPayment(address: string, timeoutMs: number) {
   return { calls, close: () => client.close() }
 }
 
-function connectShipping(address: string, timeoutMs: number) {
+function connectShipping(address: string, timeoutMs: number, breaker: Breaker) {
   const client = connectGrpc(ShippingServiceDefinition, address, timeoutMs)
-  const breaker = breakerFor('shipping')
   const create = patient(async (commands: Parameters<typeof client.createShipments>[0]['commands'] & object) => {
     return (await client.createShipments({ commands })).outcomes.map(fromWire)
   }, breaker)

@@ -16,13 +16,13 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
   const { leaseMs } = config
   const db = openDatabase(databaseUrl, { max: 8, applicationName: 'comanda orders' })
-  const services = connectServices(config.grpc)
+  const services = connectServices(config.grpc, log)
   const catalogue = connectGrpc(InventoryServiceDefinition, config.grpc.addresses.inventory, 1_000)
   const products = productCheck(
     async (productIds) => new Set((await catalogue.getProducts({ productIds })).products.map((product) => product.id)),
   )
-  const around = { now: () => new Date(), random: Math.random }
-  const coordinator = startCoordinator({ db, services, around, leaseMs, log })
+  const around = { now: () => new Date(), random: Math.random, limits: config.limits }
+  const coordinator = startCoordinator({ db, services, around, leaseMs, log, health: services.health })
   const address = `${config.grpc.host}:${config.grpc.ports.orders}`
   const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log }), { address, log })
   return {

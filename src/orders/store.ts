@@ -58,13 +58,15 @@ export async function saveChanges(db: Database, changes: readonly Change[], leas
       select * from jsonb_to_recordset(${rows(list)}) as r(
         id uuid, version bigint, epoch int, status text, items jsonb, currency text, total_minor bigint, payment jsonb, shipments jsonb,
         rejected_by text, rejection_code text, rejection_message text, work text, due_in_ms float8, attempts int,
-        waiting_service text, waiting_reason text, waiting_since timestamptz, event_type text, event_data jsonb)
+        waiting_service text, waiting_reason text, waiting_since timestamptz, dead_at timestamptz, dead_reason text, cancel_reason text,
+        event_type text, event_data jsonb)
     ), saved as (
       update orders o
       set status = c.status, items = c.items, currency = c.currency, total_minor = c.total_minor, payment = c.payment,
           shipments = c.shipments, rejected_by = c.rejected_by, rejection_code = c.rejection_code, rejection_message = c.rejection_message,
-          work = c.work, due_at = now() + c.due_in_ms * interval '1 ms', attempts = c.attempts, waiting_service = c.waiting_service,
-          waiting_reason = c.waiting_reason, waiting_since = c.waiting_since, version = o.version + 1, updated_at = now()
+          work = c.work, due_at = case when c.dead_at is null then now() + c.due_in_ms * interval '1 ms' else 'infinity' end, attempts = c.attempts, waiting_service = c.waiting_service,
+          waiting_reason = c.waiting_reason, waiting_since = c.waiting_since, dead_at = c.dead_at, dead_reason = c.dead_reason,
+          cancel_reason = c.cancel_reason, version = o.version + 1, updated_at = now()
       from change c
       where o.id = c.id and o.version = c.version and o.epoch = c.epoch
       returning o.id, o.version, o.due_at, o.updated_at, c.event_type, c.event_data
@@ -83,22 +85,66 @@ const isNewer = (a: Order, b: Order) => a.version > b.version || (a.version === 
 function changeable(order: Order) {
   const { id, version, epoch, status, items, currency, total_minor, payment, shipments, rejected_by, rejection_code, rejection_message } =
     order
-  const { work, attempts, waiting_service, waiting_reason, waiting_since } = order
+  const { work, attempts, waiting_service, waiting_reason, waiting_since, dead_at, dead_reason, cancel_reason } = order
   return {
     ...{ id, version, epoch, status, items, currency, total_minor, payment, shipments, rejected_by, rejection_code, rejection_message },
-    ...{ work, attempts, waiting_service, waiting_reason, waiting_since },
+    ...{ work, attempts, waiting_service, waiting_reason, waiting_since, dead_at, dead_reason, cancel_reason },
   }
 }
 
 /**
- * Takes over orders whose lease or waiting time has run out, oldest first. Orders that another process is just taking are
- * skipped; the epoch goes up, so whatever the former owner still writes is refused.
+ * Takes over orders whose lease or waiting time has run out, oldest first. Orders that another process is just taking are skipped; the epoch goes up, so
+ * whatever the former owner still writes is refused. Of parked orders only those that wait for one of `services`.
  */
-export function claimDueOrders(db: Database, { limit, leaseMs }: { limit: number; leaseMs: number }): Promise<Order[]> {
+export function claimDueOrders(
+  db: Database,
+  { limit, leaseMs, services }: { limit: number; leaseMs: number; services: readonly string[] },
+): Promise<Order[]> {
   return db.query<Order>(sql`
-    update orders set epoch = epoch + 1, due_at = now() + ${leaseMs} * interval '1 ms'
-    where id in (select id from orders where work is not null and due_at <= now() order by due_at limit ${limit}::int for update skip locked)
-    returning *`)
+    with left_lying as (
+      select id from orders where work is not null and waiting_service is null and due_at <= now() order by due_at limit ${limit}::int for update skip locked
+    ), parked as (
+      select p.id from unnest(${services}::text[]) as s(service) cross join lateral (
+        select id from orders where work is not null and waiting_service is not null and waiting_service = s.service and due_at <= now()
+        order by due_at limit ${limit}::int for update skip locked) p
+    ), due as (select id from left_lying union all select id from parked limit ${limit}::int)
+    update orders o set epoch = epoch + 1, due_at = now() + ${leaseMs} * interval '1 ms'
+    from due where o.id = due.id
+    returning o.*`)
+}
+
+/** Parked orders that are too old to wait any longer, also for a service that is still away: to be given up. Oldest first. */
+export function claimAgedOrders(
+  db: Database,
+  { limit, leaseMs, maxAgeMs }: { limit: number; leaseMs: number; maxAgeMs: number },
+): Promise<Order[]> {
+  return db.query<Order>(sql`
+    with aged as (
+      select id from orders
+      where work is not null and waiting_service is not null and due_at <= now()
+        and case work when 'place' then created_at else waiting_since end < now() - ${maxAgeMs} * interval '1 ms'
+      order by due_at limit ${limit}::int for update skip locked
+    )
+    update orders o set epoch = epoch + 1, due_at = now() + ${leaseMs} * interval '1 ms'
+    from aged where o.id = aged.id
+    returning o.*`)
+}
+
+/** Takes up these parkings, each only if nobody has touched the order since it was parked. */
+export function claimParkedOrders(
+  db: Database,
+  parked: readonly { order_id: string; version: number; epoch: number }[],
+  leaseMs: number,
+): Promise<Order[]> {
+  return db.query<Order>(sql`
+    with claimed as (
+      select o.id from jsonb_to_recordset(${rows(parked)}) as r(order_id uuid, version bigint, epoch int)
+      join orders o on o.id = r.order_id and o.version = r.version and o.epoch = r.epoch
+      where o.work is not null and o.dead_at is null order by o.id for update of o skip locked
+    )
+    update orders o set epoch = epoch + 1, due_at = now() + ${leaseMs} * interval '1 ms'
+    from claimed where o.id = claimed.id
+    returning o.*`)
 }
 
 /** Keeps the lease of orders that this process still works on. */
@@ -106,7 +152,7 @@ export async function renewLeases(db: Database, orders: readonly { id: string; e
   await db.query(sql`
     update orders o set due_at = now() + ${leaseMs} * interval '1 ms'
     from jsonb_to_recordset(${rows(orders)}) as r(id uuid, epoch int)
-    where o.id = r.id and o.epoch = r.epoch and o.work is not null`)
+    where o.id = r.id and o.epoch = r.epoch and o.work is not null and o.dead_at is null`)
 }
 
 export async function getOrders(db: Database, ids: readonly string[]): Promise<Map<string, Order>> {

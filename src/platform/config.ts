@@ -44,6 +44,17 @@ export const SETTINGS = {
     default: '10000',
     meaning: 'How long an orders process may work on an order before another may take it over',
   },
+  PARKED_MAX_AGE_MS: {
+    kind: 'integer',
+    default: '86400000',
+    meaning:
+      'An order that is still not placed at this age is cancelled; undos and captures that wait so long are laid on the dead-letter desk',
+  },
+  DEAD_AFTER_ATTEMPTS: {
+    kind: 'integer',
+    default: '10',
+    meaning: 'Work refused, or failed for a reason nobody foresaw, so often is laid on the dead-letter desk',
+  },
   RPC_TIMEOUT_MS: { kind: 'integer', default: '5000', meaning: 'Deadline of one call between services' },
   WAIT_MS: { kind: 'integer', default: '5000', meaning: 'How long POST /orders waits for the end before it answers 202' },
 } as const satisfies Record<string, Setting>
@@ -62,6 +73,8 @@ export type Config = {
   dataDir: string
   log: { dir: string; level: string; terminal: boolean }
   leaseMs: number
+  /** When orders stops trying. */
+  limits: { maxAgeMs: number; maxAttempts: number }
 }
 
 /** Every problem of the settings at once. */
@@ -138,5 +151,6 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     dataDir: resolve(values.DATA_DIR),
     log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
     leaseMs: Number(values.LEASE_MS),
+    limits: { maxAgeMs: Number(values.PARKED_MAX_AGE_MS), maxAttempts: Number(values.DEAD_AFTER_ATTEMPTS) },
   }
 }

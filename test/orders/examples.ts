@@ -31,7 +31,7 @@ export function aCommand(over: Partial<PlaceOrderCommand> = {}): PlaceOrderComma
 }
 
 /** A pending order that was just accepted. */
-export const anOrder = (over: Partial<Order> = {}): Order => ({ ...newOrder(aCommand()), ...over })
+export const anOrder = (over: Partial<Order> = {}): Order => ({ ...newOrder(aCommand()), created_at: NOON, ...over })
 
 export const aShipment = (order: Order, over: Partial<OrderShipment> = {}): OrderShipment => ({
   id: `${order.id}-1`,

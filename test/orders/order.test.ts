@@ -7,18 +7,15 @@ import {
   itemAmount,
   nextStatuses,
   type OrderStatus,
-  park,
   priced,
   recordShipment,
   refuseCancel,
   reject,
-  requestCancel,
-  retryDelayMs,
   settled,
   undone,
   undosFor,
 } from '../../src/orders/order.ts'
-import { anOrder, aShipment, confirmedOrder, NOON } from './examples.ts'
+import { anOrder, aShipment, confirmedOrder } from './examples.ts'
 
 const statuses = Object.keys(nextStatuses) as OrderStatus[]
 
@@ -145,41 +142,6 @@ describe('rejecting', () => {
       payment: { status: 'voided', amount_minor: 70 },
       work: null,
     })
-  })
-})
-
-describe('parking', () => {
-  const waiting = (reason: string, at = NOON) => ({ service: 'payment' as const, reason, now: at, delayMs: 300 })
-
-  it('counts the tries, keeps the time of the first, and tells of it once', () => {
-    const first = park(anOrder(), waiting('down'))
-    expect(first).toMatchObject({
-      dueInMs: 300,
-      order: { attempts: 1, waiting_service: 'payment', waiting_since: NOON, status: 'pending' },
-      event: { type: 'order.parked' },
-    })
-    const second = park(first.order, waiting('still down', new Date(NOON.getTime() + 5000)))
-    expect(second).toMatchObject({ order: { attempts: 2, waiting_since: NOON, waiting_reason: 'still down' }, event: null })
-  })
-
-  it('is over once anything is decided', () => {
-    const { order } = park(anOrder(), waiting('down'))
-    for (const change of [confirm(order, []), reject(order, { by: 'payment', code: 'x', message: '' }), requestCancel(order, '')]) {
-      expect(change.order).toMatchObject({ attempts: 0, waiting_service: null, waiting_since: null, waiting_reason: null })
-    }
-  })
-
-  it('waits longer and longer, never longer than 15.2 s and never less than 0.2 s', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 5_000 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempts, random) => {
-        const delay = retryDelayMs(attempts, random)
-        expect(Number.isInteger(delay)).toBe(true)
-        expect(delay).toBeGreaterThanOrEqual(200)
-        expect(delay).toBeLessThanOrEqual(15_200)
-        expect(retryDelayMs(attempts + 1, random)).toBeGreaterThanOrEqual(delay)
-      }),
-    )
-    expect(retryDelayMs(0, 0.999)).toBeLessThan(700)
   })
 })
 

@@ -1,7 +1,10 @@
 import { onTestFinished } from 'vitest'
 import { type Coordinator, startCoordinator } from '../../src/orders/coordinator.ts'
+import type { FallbackQueue } from '../../src/orders/fallback-queue.ts'
+import type { Health } from '../../src/orders/health.ts'
 import { newOrder } from '../../src/orders/messages.ts'
-import type { Order } from '../../src/orders/order.ts'
+import type { Order, StepService } from '../../src/orders/order.ts'
+import type { Limits } from '../../src/orders/parking.ts'
 import type { Services } from '../../src/orders/place-order.ts'
 import * as store from '../../src/orders/store.ts'
 import { silentLog } from '../../src/platform/log.ts'
@@ -13,14 +16,41 @@ import { aCommand } from './examples.ts'
 /** Short, but longer than two sweeps: an order in work keeps its lease. */
 export const LEASE_MS = 900
 
-export function coordinatorOn(db: Database, services: Services): Coordinator {
-  const around = { now: () => new Date(), random: () => 0 }
-  const coordinator = startCoordinator({ db, services, around, leaseMs: LEASE_MS, log: silentLog() })
+export function coordinatorOn(
+  db: Database,
+  services: Services,
+  more: { health?: Health; queue?: FallbackQueue; limits?: Limits } = {},
+): Coordinator {
+  const { limits, ...rest } = more
+  const around = { now: () => new Date(), random: () => 0, ...(limits && { limits }) }
+  const coordinator = startCoordinator({ db, services, around, leaseMs: LEASE_MS, log: silentLog(), ...rest })
   onTestFinished(async () => {
     await coordinator.stop(0)
     await db.query(sql`update orders set due_at = 'infinity' where work is not null`)
   })
   return coordinator
+}
+
+/** The health of the other services, as a test says. */
+export function switchboard(): Health & { down(service: StepService): void; up(service: StepService): void } {
+  const away = new Set<StepService>()
+  const listeners: Parameters<Health['onChange']>[0][] = []
+  const tell = (service: StepService, state: 'up' | 'down') => {
+    for (const listener of listeners) listener(service, state)
+  }
+  return {
+    isDown: (service) => away.has(service),
+    sinceBackMs: () => Number.POSITIVE_INFINITY,
+    onChange: (listener) => void listeners.push(listener),
+    down(service) {
+      away.add(service)
+      tell(service, 'down')
+    },
+    up(service) {
+      away.delete(service)
+      tell(service, 'up')
+    },
+  }
 }
 
 /** A new order with a lease, as placeOrders stores it just before it runs it. */

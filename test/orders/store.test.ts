@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { newOrder } from '../../src/orders/messages.ts'
-import { confirm, type Order, park, refuseCancel, requestCancel } from '../../src/orders/order.ts'
+import { confirm, type Order, refuseCancel, requestCancel, STEPS } from '../../src/orders/order.ts'
+import { park } from '../../src/orders/parking.ts'
 import * as store from '../../src/orders/store.ts'
 import { type Database, openDatabase, sql } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aCommand, aShipment, NOON } from './examples.ts'
 
+const ALL = [...STEPS, 'orders']
 let database: TestDatabase
 let db: Database
 let other: Database
@@ -130,8 +132,8 @@ describe('saving a change', () => {
 
   it('keeps a parked order until its time', async () => {
     const order = await accepted()
-    const change = park(order, { service: 'payment', reason: 'down', now: NOON, delayMs: 30_000 })
-    await store.saveChanges(db, [change], LEASE_MS)
+    const waiting = { service: 'payment', trouble: 'unavailable', reason: 'down', now: NOON, random: 0 } as const
+    await store.saveChanges(db, [{ ...park(order, waiting), dueInMs: 30_000 }], LEASE_MS)
     const back = await stored(order.id)
     expect(back).toMatchObject({ work: 'place', attempts: 1, waiting_service: 'payment', waiting_reason: 'down', waiting_since: NOON })
     expect(Number(back.due_at) - Number(back.updated_at)).toBe(30_000)
@@ -144,16 +146,22 @@ describe('saving a change', () => {
   })
 })
 
+async function parkedFor(service: (typeof STEPS)[number]): Promise<Order> {
+  const order = await accepted()
+  await store.saveChanges(db, [park(order, { service, trouble: 'unavailable', reason: 'down', now: new Date(), random: 0 })], LEASE_MS)
+  return stored(order.id)
+}
+
 describe('claiming due orders', () => {
   it('takes those whose time has come, oldest first, raises the epoch and gives a new lease', async () => {
     const [a, b, later] = [await accepted(), await accepted(), await accepted()]
     await makeDue(b.id)
     await makeDue(a.id)
     await db.query(sql`update orders set due_at = now() - interval '1 h' where id = ${a.id}`)
-    expect((await store.claimDueOrders(db, { limit: 1, leaseMs: LEASE_MS })).map((order) => order.id)).toEqual([a.id])
-    const [claimed] = await store.claimDueOrders(db, { limit: 10, leaseMs: LEASE_MS })
+    expect((await store.claimDueOrders(db, { limit: 1, leaseMs: LEASE_MS, services: ALL })).map((order) => order.id)).toEqual([a.id])
+    const [claimed] = await store.claimDueOrders(db, { limit: 10, leaseMs: LEASE_MS, services: ALL })
     expect(claimed).toMatchObject({ id: b.id, epoch: 2, version: 1 })
-    expect(await store.claimDueOrders(db, { limit: 10, leaseMs: LEASE_MS })).toEqual([])
+    expect(await store.claimDueOrders(db, { limit: 10, leaseMs: LEASE_MS, services: ALL })).toEqual([])
     expect((await stored(later.id)).epoch).toBe(1)
   })
 
@@ -163,7 +171,7 @@ describe('claiming due orders', () => {
     await makeDue(b.id)
     await db.transaction(async (tx) => {
       await tx.query(sql`select 1 from orders where id = ${a.id} for update`)
-      expect((await store.claimDueOrders(other, { limit: 10, leaseMs: LEASE_MS })).map((order) => order.id)).toEqual([b.id])
+      expect((await store.claimDueOrders(other, { limit: 10, leaseMs: LEASE_MS, services: ALL })).map((order) => order.id)).toEqual([b.id])
     })
   })
 
@@ -171,18 +179,39 @@ describe('claiming due orders', () => {
     const orders = await Promise.all(Array.from({ length: 40 }, () => accepted()))
     await Promise.all(orders.map(({ id }) => makeDue(id)))
     const claims = await Promise.all(
-      Array.from({ length: 12 }, (_, i) => store.claimDueOrders(i % 2 ? db : other, { limit: 7, leaseMs: LEASE_MS })),
+      Array.from({ length: 12 }, (_, i) => store.claimDueOrders(i % 2 ? db : other, { limit: 7, leaseMs: LEASE_MS, services: ALL })),
     )
-    const rest = await store.claimDueOrders(db, { limit: 100, leaseMs: LEASE_MS })
+    const rest = await store.claimDueOrders(db, { limit: 100, leaseMs: LEASE_MS, services: ALL })
     const ids = [...claims.flat(), ...rest].map((order) => order.id)
     expect([...ids].sort()).toEqual(orders.map(({ id }) => id).sort())
     for (const claim of claims) expect(claim.length).toBeLessThanOrEqual(7)
   })
 
+  it('takes parked orders only where they wait for a service that is up, and aged ones in any case', async () => {
+    const [up, down, young] = [await parkedFor('payment'), await parkedFor('shipping'), await parkedFor('shipping')]
+    for (const { id } of [up, down, young]) await makeDue(id)
+    const claimed = await store.claimDueOrders(db, { limit: 10, leaseMs: LEASE_MS, services: ['payment', 'inventory'] })
+    expect(claimed.map((order) => order.id)).toEqual([up.id])
+    await db.query(sql`update orders set created_at = now() - interval '2 h' where id = ${down.id}`)
+    const aged = await store.claimAgedOrders(db, { limit: 10, leaseMs: LEASE_MS, maxAgeMs: 3_600_000 })
+    expect(aged.map((order) => [order.id, order.epoch])).toEqual([[down.id, 2]])
+  })
+
+  it('takes up a parking once, and never one that has moved on', async () => {
+    const [once, moved, dead] = [await parkedFor('payment'), await parkedFor('payment'), await parkedFor('payment')]
+    await store.saveChanges(db, [requestCancel(moved, '')], LEASE_MS)
+    const onDesk = { ...dead, dead_at: NOON, dead_reason: 'refused' }
+    await store.saveChanges(db, [{ order: onDesk, dueInMs: Number.POSITIVE_INFINITY, event: null }], LEASE_MS)
+    const messages = [once, moved, dead, { ...dead, version: 3 }].map(({ id, version, epoch }) => ({ order_id: id, version, epoch }))
+    const claims = await Promise.all([store.claimParkedOrders(db, messages, LEASE_MS), store.claimParkedOrders(other, messages, LEASE_MS)])
+    expect(claims.flat().map((order) => [order.id, order.epoch])).toEqual([[once.id, 2]])
+    expect(await store.claimParkedOrders(db, messages, LEASE_MS)).toEqual([])
+  })
+
   it('makes the former owner’s writes void', async () => {
     const order = await accepted()
     await makeDue(order.id)
-    const [claimed] = await store.claimDueOrders(other, { limit: 10, leaseMs: LEASE_MS })
+    const [claimed] = await store.claimDueOrders(other, { limit: 10, leaseMs: LEASE_MS, services: ALL })
     expect(await store.saveChanges(db, [requestCancel(order, '')], LEASE_MS)).toEqual([null])
     expect(await store.saveChanges(other, [confirm(claimed as Order, [])], LEASE_MS)).toMatchObject([{ version: 2, due_at: null }])
   })

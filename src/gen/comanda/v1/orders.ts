@@ -38,6 +38,8 @@ export interface Order {
   version: number;
   expectedTotalMinor: number;
   requestId: string;
+  /** Why it is cancelled or to be cancelled; gave_up when nobody asked for it. */
+  cancelReason: string;
 }
 
 export interface Order_MetadataEntry {
@@ -80,6 +82,9 @@ export interface Waiting {
   since: Date | undefined;
   nextTryAt: Date | undefined;
   attempts: number;
+  /** On the dead-letter desk since, and why: it is not tried again by itself. */
+  deadSince: Date | undefined;
+  deadReason: string;
 }
 
 export interface PlaceOrdersRequest {
@@ -252,6 +257,7 @@ function createBaseOrder(): Order {
     version: 0,
     expectedTotalMinor: 0,
     requestId: "",
+    cancelReason: "",
   };
 }
 
@@ -316,6 +322,9 @@ export const Order: MessageFns<Order> = {
     }
     if (message.requestId !== "") {
       writer.uint32(162).string(message.requestId);
+    }
+    if (message.cancelReason !== "") {
+      writer.uint32(170).string(message.cancelReason);
     }
     return writer;
   },
@@ -496,6 +505,14 @@ export const Order: MessageFns<Order> = {
             message.requestId = reader.string();
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.cancelReason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -549,6 +566,7 @@ export const Order: MessageFns<Order> = {
     message.version = object.version ?? 0;
     message.expectedTotalMinor = object.expectedTotalMinor ?? 0;
     message.requestId = object.requestId ?? "";
+    message.cancelReason = object.cancelReason ?? "";
     return message;
   },
 };
@@ -906,7 +924,16 @@ export const OrderShipment: MessageFns<OrderShipment> = {
 };
 
 function createBaseWaiting(): Waiting {
-  return { work: "", service: "", reason: "", since: undefined, nextTryAt: undefined, attempts: 0 };
+  return {
+    work: "",
+    service: "",
+    reason: "",
+    since: undefined,
+    nextTryAt: undefined,
+    attempts: 0,
+    deadSince: undefined,
+    deadReason: "",
+  };
 }
 
 export const Waiting: MessageFns<Waiting> = {
@@ -928,6 +955,12 @@ export const Waiting: MessageFns<Waiting> = {
     }
     if (message.attempts !== 0) {
       writer.uint32(48).int32(message.attempts);
+    }
+    if (message.deadSince !== undefined) {
+      Timestamp.encode(toTimestamp(message.deadSince), writer.uint32(58).fork()).join();
+    }
+    if (message.deadReason !== "") {
+      writer.uint32(66).string(message.deadReason);
     }
     return writer;
   },
@@ -993,6 +1026,22 @@ export const Waiting: MessageFns<Waiting> = {
             message.attempts = reader.int32();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.deadSince = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.deadReason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1016,6 +1065,8 @@ export const Waiting: MessageFns<Waiting> = {
     message.since = object.since ?? undefined;
     message.nextTryAt = object.nextTryAt ?? undefined;
     message.attempts = object.attempts ?? 0;
+    message.deadSince = object.deadSince ?? undefined;
+    message.deadReason = object.deadReason ?? "";
     return message;
   },
 };

@@ -1,0 +1,146 @@
+import { isUnavailable } from '../platform/grpc.ts'
+import type { Log } from '../platform/log.ts'
+import { STEPS, type StepService } from './order.ts'
+
+/**
+ * How the other services are, as far as this process knows: a circuit breaker for each that learns from the calls made, and opens and closes by the
+ * standard gRPC health check. A service known to be down is not called, so nobody waits for it.
+ */
+export type Health = {
+  isDown(service: StepService): boolean
+  /** How long ago it came back, in ms; Infinity when it never was away. */
+  sinceBackMs(service: StepService): number
+  /** Tells each change; `up` means that calls are let through again. */
+  onChange(listener: (service: StepService, state: 'up' | 'down') => void): void
+}
+
+/** The service is known to be down: it was not called. */
+export class ServiceDownError extends Error {
+  override name = 'ServiceDownError'
+}
+
+export type Breaker = {
+  service: StepService
+  isDown(): boolean
+  sinceBackMs(): number
+  onChange(listener: (state: 'up' | 'down') => void): void
+  /** Runs a call. @throws ServiceDownError at once when the service is known to be down, and also when that is found out while the call hangs. */
+  execute<T>(call: () => Promise<T>): Promise<T>
+  close(): void
+}
+
+/** So many calls in a row that came to nothing open the circuit, whatever the health check says: its database may be away. */
+const FAILURES_TO_OPEN = 3
+/** A call that takes longer gets the service asked for its health; a paused process answers neither. */
+const SLOW_MS = 400
+const FIRST_PROBE_MS = 100
+const LONGEST_PROBE_PAUSE_MS = 3_000
+
+type Options = {
+  service: StepService
+  /** Whether the service answers its health check; throws or says false when it does not, after a second at most. */
+  probe: () => Promise<boolean>
+  random: () => number
+  log: Log
+}
+
+export function breakerFor({ service, probe, random, log }: Options): Breaker {
+  const listeners: ((state: 'up' | 'down') => void)[] = []
+  const hanging = new Set<(error: Error) => void>()
+  let isDown = false
+  let isClosed = false
+  let failures = 0
+  /** Grows with each try to come back, until a real call succeeds. */
+  let tries = 0
+  let backAt = Number.NEGATIVE_INFINITY
+  let asking: Promise<boolean> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  // One question at a time, whoever asks.
+  const isWell = (): Promise<boolean> => {
+    asking ??= probe()
+      .catch(() => false)
+      .finally(() => {
+        asking = undefined
+      })
+    return asking
+  }
+
+  const become = (state: 'up' | 'down') => {
+    isDown = state === 'down'
+    if (state === 'up') backAt = performance.now()
+    log[isDown ? 'warn' : 'info']({ service }, isDown ? `${service} is down: orders that need it are parked` : `${service} is back`)
+    for (const listener of listeners) listener(state)
+  }
+
+  const open = () => {
+    if (isDown || isClosed) return
+    become('down')
+    for (const giveUp of hanging) giveUp(new ServiceDownError(`${service} is down`))
+    probeLater()
+  }
+
+  const probeLater = () => {
+    // Full jitter: replicas that lost a service together do not come back together.
+    const pauseMs = FIRST_PROBE_MS / 2 + random() * Math.min(LONGEST_PROBE_PAUSE_MS, FIRST_PROBE_MS * 2 ** tries)
+    tries++
+    timer = setTimeout(async () => {
+      const isBack = await isWell()
+      if (isClosed || !isDown) return
+      if (!isBack) return probeLater()
+      // On trial: the first call that fails opens the circuit again, with a longer pause.
+      failures = FAILURES_TO_OPEN - 1
+      become('up')
+    }, pauseMs)
+  }
+
+  const ask = async () => {
+    if (!(await isWell())) open()
+  }
+
+  return {
+    service,
+    isDown: () => isDown,
+    sinceBackMs: () => performance.now() - backAt,
+    onChange: (listener) => void listeners.push(listener),
+    async execute<T>(call: () => Promise<T>): Promise<T> {
+      if (isDown) throw new ServiceDownError(`${service} is down`)
+      const { promise: gaveUp, reject: giveUp } = Promise.withResolvers<never>()
+      const slow = setInterval(ask, SLOW_MS)
+      hanging.add(giveUp)
+      try {
+        const value = await Promise.race([call(), gaveUp])
+        failures = 0
+        tries = 0
+        return value
+      } catch (error) {
+        if (isUnavailable(error)) {
+          failures++
+          if (failures >= FAILURES_TO_OPEN) open()
+          else void ask()
+        }
+        throw error
+      } finally {
+        clearInterval(slow)
+        hanging.delete(giveUp)
+      }
+    },
+    close() {
+      isClosed = true
+      clearTimeout(timer)
+    },
+  }
+}
+
+export function healthOf(breakers: Record<StepService, Breaker>): Health {
+  return {
+    isDown: (service) => breakers[service].isDown(),
+    sinceBackMs: (service) => breakers[service].sinceBackMs(),
+    onChange(listener) {
+      for (const service of STEPS) breakers[service].onChange((state) => listener(service, state))
+    },
+  }
+}
+
+/** Where nobody watches: everything is taken for up. */
+export const alwaysUp: Health = { isDown: () => false, sinceBackMs: () => Number.POSITIVE_INFINITY, onChange: () => {} }
