@@ -1,6 +1,6 @@
 import { ClientError, Status } from 'nice-grpc'
 import { type Order, OrdersServiceDefinition, type PlaceOrderCommand, type PlaceOrdersResponse } from '../gen/comanda/v1/orders.ts'
-import { batched } from '../platform/batched.ts'
+import { batched, type ItemResult } from '../platform/batched.ts'
 import type { GrpcClient } from '../platform/grpc.ts'
 import { type Answer, fromWire, unknown } from '../platform/outcome.ts'
 
@@ -15,7 +15,10 @@ export type Placement = {
   ended: Promise<Order | undefined>
 }
 
-const BATCH = { max: 256, concurrency: 4, maxQueued: 5_000 }
+// Two groups of orders under way: each goes through the steps together, in few large calls. Measured at 64 connections: a tenth less CPU per order
+// than with streams as they come. An order that is slow keeps the next group back only so long.
+const BATCH = { max: 256, concurrency: 2, maxQueued: 5_000 }
+const GROUP_AT_MOST_MS = 50
 /** Longer than any client may wait (Prefer: wait=30). */
 const STREAM_MS = 35_000
 const TRIES = 4
@@ -42,7 +45,17 @@ export function placer(
       await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
   }
-  return batched(placeMany, BATCH)
+  return batched(placeMany, { ...BATCH, keepSlot: groupEnds })
+}
+
+async function groupEnds(placements: readonly ItemResult<Placement>[]): Promise<void> {
+  const ends = Promise.all(placements.map((placement) => (placement instanceof Error ? undefined : placement.ended)))
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, GROUP_AT_MOST_MS)
+  })
+  await Promise.race([ends, late])
+  clearTimeout(timer)
 }
 
 /** Down, not slow: who was slow once is not asked again while the client waits. */

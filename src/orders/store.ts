@@ -162,7 +162,9 @@ export async function getOrders(db: Database, ids: readonly string[]): Promise<M
 
 /** Orders under these idempotency keys. */
 export async function getOrdersByKey(db: Database, keys: readonly string[]): Promise<Map<string, Order>> {
-  const found = await db.query<Order>(sql`select * from orders where idempotency_key = any(${keys}::text[])`)
+  const found = await db.query<Order>(
+    sql`select * from orders where idempotency_key is not null and idempotency_key = any(${keys}::text[])`,
+  )
   return new Map(found.map((order) => [order.idempotency_key as string, order]))
 }
 

@@ -8,7 +8,7 @@
  * collected until a slot is free. No timer, no added wait at low load, large batches under load. Measured: one unary gRPC call
  * costs about 170 µs of client CPU, the same item in a batch of 100 about 4 µs.
  */
-export type BatchOptions = {
+export type BatchOptions<O = unknown> = {
   /** Largest batch. */
   max: number
   /** Calls in flight at once. */
@@ -20,6 +20,8 @@ export type BatchOptions = {
    * items are idempotent. Default: no.
    */
   splitOn?: (error: unknown) => boolean
+  /** A call that was answered keeps its slot until this has settled: fewer and larger batches where more work follows from the answers. */
+  keepSlot?: (results: readonly ItemResult<O>[]) => Promise<unknown>
 }
 
 export class QueueFullError extends Error {
@@ -37,7 +39,7 @@ type Waiting<I, O> = { item: I; resolve: (value: O) => void; reject: (error: unk
  */
 export function batched<I, O>(
   many: (items: I[]) => Promise<readonly ItemResult<O>[]>,
-  { max, concurrency, maxQueued = 20_000, splitOn = () => false }: BatchOptions,
+  { max, concurrency, maxQueued = 20_000, splitOn = () => false, keepSlot }: BatchOptions<O>,
 ): (item: I) => Promise<O> {
   let queue: Waiting<I, O>[] = []
   let inFlight = 0
@@ -49,10 +51,13 @@ export function batched<I, O>(
       const batch = queue.slice(0, max)
       queue = queue.slice(max)
       inFlight++
-      void run(batch).finally(() => {
-        inFlight--
-        schedule()
-      })
+      void run(batch)
+        .then((results) => results && keepSlot?.(results))
+        .catch(() => {}) // whatever keepSlot waits for, the slot is free afterwards
+        .finally(() => {
+          inFlight--
+          schedule()
+        })
     }
   }
 
@@ -63,7 +68,7 @@ export function batched<I, O>(
     setImmediate(flush)
   }
 
-  const run = async (batch: Waiting<I, O>[]): Promise<void> => {
+  const run = async (batch: Waiting<I, O>[]): Promise<readonly ItemResult<O>[] | undefined> => {
     try {
       const results = await many(batch.map((waiting) => waiting.item))
       if (results.length !== batch.length) {
@@ -74,6 +79,7 @@ export function batched<I, O>(
         if (result instanceof Error) waiting.reject(result)
         else waiting.resolve(result)
       })
+      return results
     } catch (error) {
       if (batch.length > 1 && splitOn(error)) {
         const half = batch.length >> 1
@@ -82,6 +88,7 @@ export function batched<I, O>(
       } else {
         for (const waiting of batch) waiting.reject(error)
       }
+      return undefined
     }
   }
 

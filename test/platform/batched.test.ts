@@ -42,6 +42,26 @@ describe('batched', () => {
     expect(calls.length).toBe(1)
   })
 
+  it('keeps the slot of an answered call until what follows has settled, also badly', async () => {
+    const { many, calls, arrived } = heldCalls<number>()
+    const follow = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    let answered = 0
+    const call = batched(many, { max: 10, concurrency: 1, keepSlot: () => follow[answered++]?.promise ?? Promise.resolve() })
+    const first = call(1)
+    ;(await arrived(1)).answer(['one'])
+    expect(await first).toBe('one')
+    const second = call(2)
+    await turn()
+    expect(calls.length).toBe(1)
+    follow[0]?.resolve()
+    ;(await arrived(2)).answer(['two'])
+    expect(await second).toBe('two')
+    const third = call(3)
+    follow[1]?.reject(new Error('what followed went wrong'))
+    ;(await arrived(3)).answer(['three'])
+    expect(await third).toBe('three')
+  })
+
   it('collects while all slots are in flight, and sends up to the maximum when one is free', async () => {
     const { many, calls, arrived } = heldCalls<number>()
     const call = batched(many, { max: 3, concurrency: 1 })
