@@ -22,7 +22,7 @@ const linesOf = (name: string) => (text.get(name) ?? '').trimEnd().split('\n')
 const MAY_IMPORT: Record<string, string[]> = {
   platform: [],
   inventory: [],
-  payment: [],
+  payment: ['broker'],
   shipping: [],
   orders: ['broker'],
   gateway: [],

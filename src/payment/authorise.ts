@@ -1,9 +1,8 @@
 import { isUuid } from '../platform/ids.ts'
 import { type Answer, refused } from '../platform/outcome.ts'
 import { type PaymentContext, type Reasons, reason } from './context.ts'
-import { type AuthoriseCommand, authoriseAnswer, malformed, open, type Payment } from './payment.ts'
-import { askProvider, type ProviderAnswer, providerKey } from './provider.ts'
-import { finishVoids, lookUp, recordAnswers } from './resolve.ts'
+import { type AuthoriseCommand, authoriseAnswer, isWanted, malformed, open, type Payment } from './payment.ts'
+import { askAgain, authoriseAtProvider, finishVoids, recordAnswers } from './resolve.ts'
 import * as store from './store.ts'
 
 /**
@@ -19,16 +18,17 @@ export async function authorisePayments(context: PaymentContext, commands: reado
     firsts.map((command) => ({ ...command, ...open(command) })),
   )
 
-  const waiting = [...payments.values()].filter((payment) => ['intent', 'unknown'].includes(payment.status) && !payment.void_requested)
+  const waiting = [...payments.values()].filter(isWanted)
   const reasons: Reasons = new Map()
   const [fresh, repeated] = await Promise.all([
     authoriseAtProvider(
       context,
       waiting.filter((payment) => opened.has(payment.order_id)),
     ),
-    resolve(
+    askAgain(
       context,
       waiting.filter((payment) => !opened.has(payment.order_id)),
+      reasons,
     ),
   ])
   const recorded = await recordAnswers(
@@ -46,28 +46,4 @@ export async function authorisePayments(context: PaymentContext, commands: reado
     if (fault) return refused(fault.code, fault.message)
     return authoriseAnswer(command, payment as Payment, reason(reasons, command.orderId))
   })
-}
-
-/** Asks again about payments of which the provider's answer was lost: looks first, and asks again what it has not got. */
-async function resolve(context: PaymentContext, waiting: readonly Payment[]): Promise<Map<string, ProviderAnswer>> {
-  const found = await lookUp(context, waiting)
-  const missing = [...found].filter(([, answer]) => answer.kind === 'not_found').map(([orderId]) => orderId)
-  const again = await authoriseAtProvider(context, await store.askAgain(context.db, missing))
-  const answers = new Map<string, ProviderAnswer>()
-  for (const [orderId, answer] of found) if (answer.kind !== 'not_found') answers.set(orderId, answer)
-  return new Map([...answers, ...again])
-}
-
-async function authoriseAtProvider({ provider }: PaymentContext, payments: readonly Payment[]): Promise<Map<string, ProviderAnswer>> {
-  // From the stored payment and not from the command: the same key must always carry the same request.
-  const requests = payments.map(({ order_id, method, token, amount_minor, currency }) => ({
-    key: providerKey.authorise(order_id),
-    orderRef: order_id,
-    method,
-    token: token ?? '',
-    amountMinor: amount_minor,
-    currency,
-  }))
-  const answers = await askProvider(requests, (items) => provider.authorise(items))
-  return new Map(payments.map((payment, i) => [payment.order_id, answers[i] as ProviderAnswer]))
 }

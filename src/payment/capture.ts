@@ -2,7 +2,8 @@ import { isUuid } from '../platform/ids.ts'
 import { type Answer, refused } from '../platform/outcome.ts'
 import { type PaymentContext, type Reasons, reason } from './context.ts'
 import { captureAnswer, captured, isWrongAmount, type Payment, requestCapture } from './payment.ts'
-import { askProvider, type ProviderAnswer, providerKey } from './provider.ts'
+import { askProvider, type Charge, type ProviderAnswer, providerKey } from './provider.ts'
+import { chargesOf } from './resolve.ts'
 import * as store from './store.ts'
 
 /** Takes authorised money, all of it. `capturing` is committed before the provider is asked: from then on a void has lost. */
@@ -31,8 +32,15 @@ export async function finishCaptures(context: PaymentContext, payments: store.Pa
   }))
   const answers = new Map<string, ProviderAnswer>()
   const said = await askProvider(requests, (items) => context.provider.capture(items))
+  // What was captured long ago, under a key that is forgotten by now, is declined too.
+  const charges = await chargesOf(
+    context,
+    capturing.filter((_, i) => said[i]?.kind === 'declined'),
+  )
   capturing.forEach((payment, i) => {
-    const answer = said[i] as ProviderAnswer
+    const charge = charges.get(payment.order_id)
+    const isCaptured = charge?.status === 'captured' && charge.ref === payment.provider_ref
+    const answer = isCaptured ? approvedAs(charge) : (said[i] as ProviderAnswer)
     if (answer.kind !== 'approved') reasons.set(payment.order_id, answer.message)
     if (answer.kind === 'declined' || isWrongAmount(payment, answer)) {
       context.log.error(
@@ -55,3 +63,10 @@ export async function finishCaptures(context: PaymentContext, payments: store.Pa
   )
   return new Map([...payments, ...changed])
 }
+
+const approvedAs = ({ ref, capturedMinor, currency }: Charge): ProviderAnswer => ({
+  kind: 'approved',
+  ref,
+  amountMinor: capturedMinor,
+  currency,
+})

@@ -33,6 +33,8 @@ export type Payment = {
   decline_code: string | null
   decline_message: string | null
   void_requested: boolean
+  /** How often the resolver has looked at it since it is in between. */
+  resolves: number
   version: number
   created_at: Date
   updated_at: Date
@@ -86,10 +88,20 @@ export function malformed({ method, token, amountMinor, currency }: AuthoriseCom
   return undefined
 }
 
+/** Whether an authorisation is still to be had: neither decided nor to be voided. */
+export const isWanted = ({ status, void_requested }: Payment): boolean => (status === 'intent' || status === 'unknown') && !void_requested
+
 /** Whether the provider may hold a charge that we have not seen: asked, not answered. A void taken for final stays here until seen or given up. */
 export function isOpen({ status, provider_ref, void_requested }: Payment): boolean {
   return status === 'intent' || status === 'unknown' || (status === 'voided' && void_requested && provider_ref === null)
 }
+
+/** Where a payment waits for the provider: asked, not answered. */
+export const isInBetween = ({ status }: Pick<Payment, 'status'>): boolean => ['intent', 'unknown', 'capturing', 'voiding'].includes(status)
+
+/** Whether this change brings a result that its first asker was left without: then orders is told of it. */
+export const isLateResult = (before: Payment, after: Pick<Payment, 'status'>): boolean =>
+  before.status !== after.status && !isInBetween(after) && (before.status === 'unknown' || before.resolves > 0)
 
 /** Whether the answer is about another amount or currency than was asked: then the charge is let go, and someone should look. */
 export const isWrongAmount = (payment: Payment, answer: ProviderAnswer): boolean =>

@@ -5,6 +5,7 @@ import { type PaymentContext, type Reasons, reason } from './context.ts'
 import type { Payment, Refund } from './payment.ts'
 import { askProvider, type ProviderAnswer, providerKey } from './provider.ts'
 import { openRefunds, type RefundCommand, refundKey, settleRefunds } from './refund-store.ts'
+import { chargesOf } from './resolve.ts'
 import * as store from './store.ts'
 
 const isSound = ({ orderId, refundId, amountMinor }: RefundCommand) =>
@@ -27,12 +28,9 @@ export async function refundPayments(context: PaymentContext, commands: readonly
   let { payments, refunds } = await openRefunds(db, sound)
   const asked = [...new Set(sound.map((command) => refundKey(command.orderId, command.refundId)))]
   const pending = asked.flatMap((key) => refunds.get(key) ?? []).filter((refund) => refund.status === 'pending')
-  const settled = await askForRefunds(context, { payments, pending, reasons })
-  if (settled.length > 0) {
-    const after = await settleRefunds(db, settled)
-    payments = new Map([...payments, ...after.payments])
-    refunds = new Map([...refunds, ...after.refunds])
-  }
+  const after = await finishRefunds(context, { payments, pending, reasons })
+  payments = new Map([...payments, ...after.payments])
+  refunds = new Map([...refunds, ...after.refunds])
   return commands.map((command) => {
     if (!isSound(command)) return refused('invalid_payment', 'the refund is malformed')
     const payment = payments.get(command.orderId)
@@ -42,11 +40,17 @@ export async function refundPayments(context: PaymentContext, commands: readonly
   })
 }
 
+type Pending = { payments: store.PaymentsById; pending: readonly Refund[]; reasons: Reasons }
+
+/** Has the provider do these refunds, and writes what it decided. Any process may do so at any time: the keys are always the same. */
+export async function finishRefunds(context: PaymentContext, waiting: Pending): ReturnType<typeof settleRefunds> {
+  const settled = await askForRefunds(context, waiting)
+  return settled.length > 0 ? settleRefunds(context.db, settled) : { payments: new Map(), refunds: new Map() }
+}
+
 /** @returns the refunds that the provider decided. */
-async function askForRefunds(
-  { provider, log }: PaymentContext,
-  { payments, pending, reasons }: { payments: store.PaymentsById; pending: readonly Refund[]; reasons: Reasons },
-): Promise<Refund[]> {
+async function askForRefunds(context: PaymentContext, { payments, pending, reasons }: Pending): Promise<Refund[]> {
+  const { provider, log } = context
   const requests = pending.map(({ order_id, refund_id, amount_minor }) => ({
     key: providerKey.refund(order_id, refund_id),
     ref: payments.get(order_id)?.provider_ref ?? '',
@@ -54,6 +58,11 @@ async function askForRefunds(
     currency: payments.get(order_id)?.currency ?? '',
   }))
   const answers = await askProvider(requests, (items) => provider.refund(items))
+  const declined = new Set(pending.filter((_, i) => answers[i]?.kind === 'declined').map((refund) => refund.order_id))
+  const charges = await chargesOf(
+    context,
+    [...declined].flatMap((orderId) => payments.get(orderId) ?? []),
+  )
   return pending.flatMap((refund, i): Refund[] => {
     const { order_id, refund_id } = refund
     const answer = answers[i] as ProviderAnswer
@@ -66,6 +75,11 @@ async function askForRefunds(
         )
         return []
       case 'declined':
+        // More was given back than we know of: perhaps this very refund, under a key that is forgotten by now. A person must look.
+        if ((charges.get(order_id)?.refundedMinor ?? 0) > (payments.get(order_id)?.refunded_minor ?? 0)) {
+          reasons.set(refundKey(order_id, refund_id), 'the provider declines it, and has refunded more than we know of')
+          return []
+        }
         log.error(
           { order_id, refund_id, alarm: 'refund_declined', code: answer.code },
           `the provider declined to refund: ${answer.message}`,

@@ -4,6 +4,7 @@ import { migrate } from '../platform/migrate.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
 import { simulatedProvider } from './providers/simulated.ts'
+import { startResolver } from './resolver.ts'
 import { NOT_FOUND_IS_FINAL_AFTER_MS, paymentService } from './service.ts'
 
 export const startPayment: StartService = async ({ config, databaseUrl, log }) => {
@@ -16,11 +17,12 @@ export const startPayment: StartService = async ({ config, databaseUrl, log }) =
   const provider = simulatedProvider({ db: providerDb })
   const address = `${config.grpc.host}:${config.grpc.ports.payment}`
   const context = { db, provider, log, notFoundIsFinalAfterMs: NOT_FOUND_IS_FINAL_AFTER_MS }
+  const resolver = startResolver(context)
   const server = await serveGrpc(PaymentServiceDefinition, paymentService(context), { address, log })
   return {
     address,
     async stop() {
-      await server.stop()
+      await Promise.all([server.stop(), resolver.stop()])
       await db.close()
       await providerDb.close()
     },

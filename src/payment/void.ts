@@ -34,7 +34,12 @@ export async function voidPayments(context: PaymentContext, orderIds: readonly s
   })
 }
 
-async function resolveForVoid(context: PaymentContext, unresolved: readonly Payment[], reasons: Reasons): Promise<store.PaymentsById> {
+/** Looks up what is to be voided, and whether it was ever charged. What is held is `voiding` then. */
+export async function resolveForVoid(
+  context: PaymentContext,
+  unresolved: readonly Payment[],
+  reasons: Reasons,
+): Promise<store.PaymentsById> {
   const { db, notFoundIsFinalAfterMs } = context
   const orderIds = unresolved.map((payment) => payment.order_id)
   // The age is taken before the look: a charge younger than the bound may be missed by it.

@@ -47,7 +47,8 @@ export function startLoop({ name, work, idleMs = 1_000, longestBackOffMs = 5_000
       await once()
       if (stopped) return
       if (failures > 0) await pause(Math.random() * Math.min(longestBackOffMs, FIRST_BACK_OFF_MS * 2 ** failures))
-      else if (!woken) await pause(idleMs)
+      // With jitter, so that the replicas of a service don't look all at once.
+      else if (!woken) await pause(idleMs * (0.75 + Math.random() / 2))
     }
   }
   const ended = run()

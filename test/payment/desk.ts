@@ -6,6 +6,7 @@ import type { AuthoriseCommand } from '../../src/payment/payment.ts'
 import type { PaymentProvider } from '../../src/payment/provider.ts'
 import { simulatedProvider } from '../../src/payment/providers/simulated.ts'
 import { refundPayments } from '../../src/payment/refund.ts'
+import { resolveOnce } from '../../src/payment/resolver.ts'
 import { voidPayments } from '../../src/payment/void.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { silentLog } from '../../src/platform/log.ts'
@@ -58,15 +59,35 @@ export async function openDesk() {
         void_requested: boolean
       }>(sql`select status, captured_minor, refunded_minor, token, void_requested from payments where order_id = ${orderId}`)
     )[0]
+  /** An instance whose provider is changed by `change`. */
+  const changed = (change: (provider: PaymentProvider) => Partial<PaymentProvider>, context: Partial<PaymentContext> = {}) =>
+    instance(contextOf({ ...context, provider: { ...provider, ...change(provider) } }))
+  const b = instance(contextOf({ db: second, provider: simulatedProvider({ db: second, ...QUICK }) }))
   return {
     db: database.db,
     provider,
     contextOf,
     a: instance(contextOf()),
-    b: instance(contextOf({ db: second, provider: simulatedProvider({ db: second, ...QUICK }) })),
-    /** An instance whose provider is changed by `change`. */
-    with: (change: (provider: PaymentProvider) => Partial<PaymentProvider>, context: Partial<PaymentContext> = {}) =>
-      instance(contextOf({ ...context, provider: { ...provider, ...change(provider) } })),
+    b,
+    with: changed,
+    /** An instance that dies when it gets to `method`: `before` the provider has done its work, or `after`. */
+    dies(method: 'authorise' | 'capture' | 'void' | 'refund' | 'lookup', when: 'before' | 'after') {
+      const { promise: whenDead, resolve: die } = Promise.withResolvers<void>()
+      const dying = changed(() => ({
+        [method]: async (requests: never) => {
+          if (when === 'after') await provider[method](requests)
+          die()
+          return new Promise(() => {})
+        },
+      }))
+      return { dying, whenDead }
+    },
+    /** One turn of the resolver of another process, when the time has come to look. */
+    async look(context = b.context) {
+      await database.db.query(sql`update payments set resolve_at = now() - interval '1 second' where resolve_at is not null`)
+      await database.db.query(sql`update refunds set resolve_at = now() - interval '1 second' where status = 'pending'`)
+      await resolveOnce(context)
+    },
     status: async (orderId: string) => (await read(orderId))?.status,
     read,
     charges: (orderId: string) =>

@@ -32,6 +32,7 @@ const payment = (changes: Partial<Payment> = {}): Payment => ({
   decline_code: null,
   decline_message: null,
   void_requested: false,
+  resolves: 0,
   version: 1,
   created_at: new Date(0),
   updated_at: new Date(0),
