@@ -5,7 +5,7 @@ import { Failure, oneLine } from './failure.ts'
 import { problemOf } from './wire.ts'
 
 export type Call = {
-  method: 'GET' | 'POST'
+  method: 'GET' | 'POST' | 'DELETE'
   path: string
   body?: unknown
   headers?: Record<string, string>
@@ -25,6 +25,7 @@ export type Api = {
   /** The body of a 2xx answer; a {@link Failure} with the problem's words for any other. */
   get<T>(path: string): Promise<T>
   post<T>(path: string, body: unknown, headers?: Record<string, string>): Promise<T>
+  delete<T>(path: string): Promise<T>
   /** From now on nothing is tried again. */
   stopRetrying(): void
   close(): void
@@ -69,7 +70,7 @@ export function openApi({ url, connections = 8, timeoutMs = 20_000, patienceMs =
   }
 
   async function send(call: Call): Promise<HttpAnswer> {
-    const isRepeatable = call.isRepeatable ?? call.method === 'GET'
+    const isRepeatable = call.isRepeatable ?? call.method !== 'POST'
     const giveUpAt = performance.now() + patienceMs
     for (let attempt = 1; ; attempt++) {
       const answer = await once(call).catch((error: unknown) => new Unreachable(`no answer from ${url}: ${reason(error)}`))
@@ -96,6 +97,7 @@ export function openApi({ url, connections = 8, timeoutMs = 20_000, patienceMs =
     get: (path) => body({ method: 'GET', path }),
     post: (path, content, headers) =>
       body({ method: 'POST', path, body: content, ...(headers && { headers }), isRepeatable: headers?.['idempotency-key'] !== undefined }),
+    delete: (path) => body({ method: 'DELETE', path }),
     stopRetrying: () => stopped.abort(),
     close: () => agent.destroy(),
   }

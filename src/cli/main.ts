@@ -4,6 +4,7 @@ import { auditCommand } from './audit.ts'
 import { batchCommand } from './batch.ts'
 import { doctorCommand } from './doctor.ts'
 import { Failure, oneLine } from './failure.ts'
+import { faultCommand } from './fault.ts'
 import { importCommand } from './import.ts'
 import { orderCommand } from './order.ts'
 import { productsCommand } from './products.ts'
@@ -33,7 +34,17 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     .showHelpAfterError('(--help shows what is possible)')
     .addHelpText('after', HELP)
     .exitOverride()
-  for (const add of [serveCommand, orderCommand, productsCommand, stockCommand, batchCommand, importCommand, auditCommand, doctorCommand])
+  for (const add of [
+    serveCommand,
+    orderCommand,
+    productsCommand,
+    stockCommand,
+    batchCommand,
+    importCommand,
+    auditCommand,
+    faultCommand,
+    doctorCommand,
+  ])
     add(program)
   return program
 }

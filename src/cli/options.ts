@@ -13,6 +13,24 @@ export const wholeNumber = (least: number) => (text: string) => {
   return value
 }
 
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+
+/** A parser for times such as 500ms, 30s, 1.5m, 1h, into whole ms; usage error otherwise. */
+export function durationMs(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(text) ?? []
+  const ms = Math.round(Number(digits) * (UNIT_MS[unit] ?? 0))
+  if (ms < 1) throw new InvalidArgumentError('It must be a time such as 500ms, 30s, 5m or 1h.')
+  return ms
+}
+
+/** A parser for numbers above 0 and up to 1; usage error otherwise. */
+export function share(text: string): number {
+  const value = Number(text)
+  if (!/^\d?\.?\d{1,9}$/.test(text) || !(value > 0 && value <= 1))
+    throw new InvalidArgumentError('It must be above 0 and at most 1, such as 0.5.')
+  return value
+}
+
 /** Runs `action` with a client of the gateway that is closed afterwards. */
 export async function withApi<T>(command: Command, action: (api: Api) => Promise<T>): Promise<T> {
   const api = openApi({ url: command.opts().url })

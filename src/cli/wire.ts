@@ -64,6 +64,17 @@ export type ProductJson = {
   stock: { location_id: string; on_hand: number; reserved: number; available: number }[]
   created_at: string
 }
+export type FaultJson = {
+  id: string
+  service: string
+  kind: string
+  method: string | null
+  rate: number
+  latency_ms: number | null
+  count: number | null
+  struck: number
+  ends_in_ms: number
+}
 export type Problem = { code: string; detail: string; order_id?: string; errors?: { field: string; message: string }[] }
 
 /** The problem of an answer that is not 2xx, also when something between us and the gateway made it (a proxy's HTML page). */

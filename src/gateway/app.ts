@@ -9,6 +9,7 @@ import type { App, GatewayDependencies } from './dependencies.ts'
 import { answerBrokenHttp, asProblem, Problem, sendProblem } from './errors.ts'
 import { openApi, type Served } from './openapi.ts'
 import { errorRoutes } from './routes/errors.ts'
+import { faultRoutes } from './routes/faults.ts'
 import { healthRoutes } from './routes/health.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { paymentRoutes } from './routes/payments.ts'
@@ -77,6 +78,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     shipmentRoutes(routes, dependencies)
     paymentRoutes(routes, dependencies)
     healthRoutes(routes, dependencies)
+    faultRoutes(routes, dependencies)
     errorRoutes(routes)
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())

@@ -3,7 +3,14 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { Log } from '../platform/log.ts'
 import type { Clients } from './clients.ts'
+import type { FaultDesk } from './faults.ts'
 
 /** What the routes are given: the app they hang themselves into, and what they work with. */
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
-export type GatewayDependencies = { clients: Clients; waitMs: number; log: Log }
+export type GatewayDependencies = {
+  clients: Clients
+  /** Undefined: faults on purpose are off. */
+  faults?: FaultDesk | undefined
+  waitMs: number
+  log: Log
+}

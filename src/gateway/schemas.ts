@@ -1,4 +1,6 @@
 import { type TSchema, Type } from 'typebox'
+import { OWNERS } from '../platform/config.ts'
+import { FAULT_KINDS, LONGEST_FAULT_MS, LONGEST_LATENCY_MS } from '../platform/faults.ts'
 
 /** What goes in over REST. A schema's description ends the sentence "must be …" of its error message. */
 
@@ -150,4 +152,19 @@ export const ReceiveBody = Type.Object(
 export const AdjustBody = Type.Object(
   { location_id: location, on_hand: units, expected_on_hand: units, reason: line(200) },
   { ...strict, description: 'a JSON object' },
+)
+
+const service = text(`one of ${OWNERS.join(', ')}`, `^(${OWNERS.join('|')})$`, 'payment')
+export const FaultsQuery = Type.Object({ service: Type.Optional(service) }, strict)
+export const FaultBody = Type.Object(
+  {
+    service,
+    kind: text(`one of ${FAULT_KINDS.join(', ')}`, `^(${FAULT_KINDS.join('|')})$`, 'unavailable'),
+    method: Type.Optional(text('the name of an rpc, such as AuthorizePayments', '^[A-Za-z]{1,64}$', 'AuthorizePayments')),
+    rate: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'the share of calls, above 0 and at most 1' })),
+    for_ms: Type.Optional(whole('ms', 1, LONGEST_FAULT_MS)),
+    latency_ms: Type.Optional(whole('ms', 1, LONGEST_LATENCY_MS)),
+    count: Type.Optional(whole('calls', 1, MOST_MINOR)),
+  },
+  { ...strict, description: 'an object with service and kind' },
 )

@@ -80,6 +80,22 @@ export const PaymentView = Type.Object({
   created_at: str,
   updated_at: str,
 })
+const intOrNull = Type.Unsafe<number | null>({ type: ['integer', 'null'] })
+export const FaultView = Type.Object({
+  id: str,
+  service: str,
+  kind: str,
+  method: textOrNull,
+  rate: Type.Number(),
+  latency_ms: intOrNull,
+  count: intOrNull,
+  struck: int,
+  ends_in_ms: int,
+})
+const unreachable = Type.Array(str, { description: 'services that could not be asked' })
+export const FaultsView = Type.Object({ faults: Type.Array(FaultView), unreachable })
+export const ClearedView = Type.Object({ cleared: int, unreachable })
+
 const ServiceState = Type.Object({ ready: Type.Boolean(), services: Type.Record(str, str) })
 export const ReadyView = ServiceState
 

@@ -9,7 +9,7 @@ export const startInventory: StartService = async ({ config, databaseUrl, log })
   await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
   const db = openDatabase(databaseUrl, { applicationName: 'comanda inventory' })
   const address = `${config.grpc.host}:${config.grpc.ports.inventory}`
-  const server = await serveGrpc(InventoryServiceDefinition, inventoryService({ db, log }), { address, log })
+  const server = await serveGrpc(InventoryServiceDefinition, inventoryService({ db, log }), { address, log, faults: config.faults })
   return {
     address,
     async stop() {

@@ -24,7 +24,11 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   const around = { now: () => new Date(), random: Math.random, limits: config.limits }
   const coordinator = startCoordinator({ db, services, around, leaseMs, log, health: services.health })
   const address = `${config.grpc.host}:${config.grpc.ports.orders}`
-  const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log }), { address, log })
+  const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log }), {
+    address,
+    log,
+    faults: config.faults,
+  })
   return {
     address,
     async stop() {

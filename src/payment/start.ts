@@ -18,7 +18,7 @@ export const startPayment: StartService = async ({ config, databaseUrl, log }) =
   const address = `${config.grpc.host}:${config.grpc.ports.payment}`
   const context = { db, provider, log, notFoundIsFinalAfterMs: NOT_FOUND_IS_FINAL_AFTER_MS }
   const resolver = startResolver(context)
-  const server = await serveGrpc(PaymentServiceDefinition, paymentService(context), { address, log })
+  const server = await serveGrpc(PaymentServiceDefinition, paymentService(context), { address, log, faults: config.faults })
   return {
     address,
     async stop() {

@@ -9,7 +9,7 @@ export type ServiceName = (typeof SERVICES)[number]
 export const OWNERS = ['orders', 'inventory', 'payment', 'shipping'] as const
 export type OwnerName = (typeof OWNERS)[number]
 
-type Kind = 'port' | 'folder' | 'url' | 'host' | 'addresses' | 'integer' | 'level' | 'flag'
+type Kind = 'port' | 'folder' | 'url' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'word'
 export type Setting = { kind: Kind; default: string; meaning: string }
 
 // Default ports lie below 32768: above, Linux hands them to outgoing connections, and one of those may sit on ours at the start.
@@ -57,6 +57,12 @@ export const SETTINGS = {
   },
   RPC_TIMEOUT_MS: { kind: 'integer', default: '5000', meaning: 'Deadline of one call between services' },
   WAIT_MS: { kind: 'integer', default: '5000', meaning: 'How long POST /orders waits for the end before it answers 202' },
+  COMANDA_FAULTS: {
+    kind: 'flag',
+    default: '',
+    meaning: 'Faults on purpose (docs/FAULTS.md): on, off; when unset on only in `serve all` on its own PostgreSQL and loopback addresses',
+  },
+  NODE_ENV: { kind: 'word', default: '', meaning: '`production`: the start is refused when COMANDA_FAULTS is on' },
 } as const satisfies Record<string, Setting>
 
 export type Config = {
@@ -75,6 +81,8 @@ export type Config = {
   leaseMs: number
   /** When orders stops trying. */
   limits: { maxAgeMs: number; maxAttempts: number }
+  /** Unset counts as off, save where the whole system is started on one machine to try it. */
+  faults: 'on' | 'off' | 'unset'
 }
 
 /** Every problem of the settings at once. */
@@ -108,6 +116,8 @@ function problemWith(name: string, kind: Kind, value: string): string | undefine
       const wanted = addressesWanted(value)
       return wanted && says(wanted)
     }
+    case 'word':
+      return /^[\w-]*$/.test(value) ? undefined : says('one word')
     case 'host':
       return /\s/.test(value) ? says('an address without spaces') : undefined
     default:
@@ -131,9 +141,12 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const problems: string[] = []
   for (const [name, setting] of Object.entries(SETTINGS) as [keyof typeof SETTINGS, Setting][]) {
     const value = env[name]?.trim() || setting.default
-    const problem = problemWith(name, setting.kind, value)
+    const problem = value === setting.default ? undefined : problemWith(name, setting.kind, value)
     if (problem) problems.push(problem)
     values[name] = value
+  }
+  if (values.COMANDA_FAULTS === 'on' && isProduction(values.NODE_ENV)) {
+    problems.push(`COMANDA_FAULTS is "on", but NODE_ENV is "${values.NODE_ENV}": faults on purpose have no place in production`)
   }
   if (problems.length > 0) throw new ConfigError(problems)
   const perOwner = <T>(make: (upper: Uppercase<OwnerName>) => T) =>
@@ -152,5 +165,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
     leaseMs: Number(values.LEASE_MS),
     limits: { maxAgeMs: Number(values.PARKED_MAX_AGE_MS), maxAttempts: Number(values.DEAD_AFTER_ATTEMPTS) },
+    faults: (values.COMANDA_FAULTS as 'on' | 'off' | '') || (isProduction(values.NODE_ENV) ? 'off' : 'unset'),
   }
 }
+
+const isProduction = (environment: string) => /^prod/i.test(environment)

@@ -17,6 +17,11 @@ export const ERRORS = {
   not_found: { status: 404, title: 'There is nothing here', meaning: 'No route has this path, or no product this id.' },
   unknown_order: { status: 404, title: 'There is no such order', meaning: 'No order has this id.' },
   unknown_payment: { status: 404, title: 'There is no such payment', meaning: 'No payment has this id (it is the id of its order).' },
+  faults_off: {
+    status: 404,
+    title: 'Faults on purpose are off',
+    meaning: 'They are there only with COMANDA_FAULTS=on, never in production.',
+  },
   unknown_shipment: { status: 404, title: 'There is no such shipment', meaning: 'No shipment has this id.' },
   method_not_allowed: { status: 405, title: 'The path does not take this method', meaning: '`Allow` names those it takes.' },
   out_of_stock: { status: 409, title: 'Not enough stock', meaning: 'The order exists and is rejected; nothing is held or charged.' },
@@ -72,6 +77,11 @@ export const ERRORS = {
     meaning: 'Orders hold more units than the count would leave.',
   },
   product_exists: { status: 409, title: 'The product exists already', meaning: 'Another product has this id.' },
+  too_many_faults: {
+    status: 409,
+    title: 'There are too many faults already',
+    meaning: 'A service holds at most 100 faults on purpose; clear some.',
+  },
   request_timeout: { status: 408, title: 'The request took too long to arrive', meaning: 'Headers have 10 seconds, the whole request 15.' },
   body_too_large: { status: 413, title: 'The body is too large', meaning: 'A body has at most 64 KiB.' },
   unsupported_media_type: { status: 415, title: 'The body must be JSON', meaning: 'Send `content-type: application/json`.' },

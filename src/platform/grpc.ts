@@ -16,6 +16,9 @@ import {
 import { type DeadlineOptions, deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
 import { HealthDefinition, HealthServiceImpl } from 'nice-grpc-server-health'
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection'
+import { FaultControlServiceDefinition } from '../gen/comanda/v1/faults.ts'
+import type { Config } from './config.ts'
+import { addWithFaults } from './fault-server.ts'
 import type { Log } from './log.ts'
 import { isDatabaseDown } from './postgres.ts'
 
@@ -52,17 +55,26 @@ const FAIL_OVER = {
 
 export type GrpcServer = { port: number; stop(): Promise<void> }
 
-/** Serves one service with standard health checking and reflection. @throws when the address is taken. */
+type ServeOptions = { address: string; log: Log; faults?: Config['faults'] }
+
+/** Serves one service with standard health checking and reflection; open to faults on purpose when they are on. @throws when the address is taken. */
 export async function serveGrpc<S extends CompatServiceDefinition>(
   definition: S,
   implementation: ServiceImplementation<S>,
-  { address, log }: { address: string; log: Log },
+  { address, log, faults = 'off' }: ServeOptions,
 ): Promise<GrpcServer> {
   const server = createServer({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES }).use(tellErrors(log))
-  server.add(definition, implementation)
-  server.add(HealthDefinition, HealthServiceImpl())
+  if (faults === 'on') addWithFaults(server, { definition, implementation }, { log })
+  else {
+    server.add(definition, implementation)
+    server.add(HealthDefinition, HealthServiceImpl())
+  }
   const descriptors = await readFile(new URL('../gen/descriptors.binpb', import.meta.url))
-  server.add(ServerReflectionService, ServerReflection(descriptors, [String((definition as { fullName?: string }).fullName)]))
+  const names = [
+    String((definition as { fullName?: string }).fullName),
+    ...(faults === 'on' ? [FaultControlServiceDefinition.fullName] : []),
+  ]
+  server.add(ServerReflectionService, ServerReflection(descriptors, names))
   const port = await server.listen(address)
   return {
     port,

@@ -31,7 +31,11 @@ export const startShipping: StartService = async ({ config, databaseUrl, log }) 
   )
   const relay = startRelay({ db, carrier, tellOrders, log })
   const address = `${config.grpc.host}:${config.grpc.ports.shipping}`
-  const server = await serveGrpc(ShippingServiceDefinition, shippingService({ db, carrier, relay, log }), { address, log })
+  const server = await serveGrpc(ShippingServiceDefinition, shippingService({ db, carrier, relay, log }), {
+    address,
+    log,
+    faults: config.faults,
+  })
   return {
     address,
     async stop() {

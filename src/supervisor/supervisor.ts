@@ -37,7 +37,12 @@ export async function supervise(config: Config, { module, env }: Program): Promi
     postgres = await startDatabases(config)
     if (postgres?.adopted) say(`PostgreSQL runs already on port ${postgres.port}: using it`)
     if (signals.came()) return
-    const childEnv = { NODE_COMPILE_CACHE: join(config.dataDir, 'compile-cache'), ...env, ...(postgres && databaseSettings(postgres)) }
+    const childEnv = {
+      NODE_COMPILE_CACHE: join(config.dataDir, 'compile-cache'),
+      ...env,
+      ...(postgres && databaseSettings(postgres)),
+      ...faultSettings(config),
+    }
     const start = (name: ServiceName) => {
       const child = startChild({ name, module, args: ['serve', name], env: childEnv, say })
       children.push(child)
@@ -90,6 +95,13 @@ async function startDatabases(config: Config): Promise<EmbeddedPostgres | undefi
   if (embedded.length === 0) return undefined
   return startEmbeddedPostgres({ dataDir: config.dataDir, port: config.postgresPort, databases: embedded })
 }
+
+/** Who tries it on one machine may break it on purpose; where others may reach it, or a database is elsewhere, that has to be asked for. */
+const faultSettings = ({ faults, databaseUrls, gateway, grpc }: Config) => {
+  const isOurOwn = OWNERS.every((owner) => databaseUrls[owner] === '') && [gateway.host, grpc.host].every(isLoopback)
+  return faults === 'unset' && isOurOwn ? { COMANDA_FAULTS: 'on' } : {}
+}
+const isLoopback = (host: string) => /^(127(\.\d+){3}|localhost|\[?::1\]?)$/.test(host)
 
 const databaseSettings = ({ urls }: EmbeddedPostgres) =>
   Object.fromEntries(Object.entries(urls).map(([owner, url]) => [`${owner.toUpperCase()}_DATABASE_URL`, url]))

@@ -44,6 +44,17 @@ describe('the settings', () => {
     expect(readConfig({ GATEWAY_PORT: '  ' }).gateway.port).toBe(8000)
   })
 
+  it('refuse faults on purpose in production, and turn nothing on there by themselves', () => {
+    expect(problems({ COMANDA_FAULTS: 'on', NODE_ENV: 'production' }).join()).toMatch(
+      /COMANDA_FAULTS is "on", but NODE_ENV is "production"/,
+    )
+    expect(readConfig({ NODE_ENV: 'production' }).faults).toBe('off')
+    expect(readConfig({ COMANDA_FAULTS: 'off', NODE_ENV: 'production' }).faults).toBe('off')
+    expect(readConfig({ COMANDA_FAULTS: 'on', NODE_ENV: 'test' }).faults).toBe('on')
+    expect(readConfig({}).faults).toBe('unset')
+    expect(problems({ COMANDA_FAULTS: 'yes' })).toEqual(['COMANDA_FAULTS is "yes", but must be on or off'])
+  })
+
   it('let a service be elsewhere', () => {
     const { grpc } = readConfig({ ORDERS_ADDRESS: 'orders.internal:9', GRPC_HOST: '0.0.0.0' })
     expect(grpc.addresses.orders).toBe('orders.internal:9')
