@@ -26,7 +26,8 @@ async function gateway(inventory: 'on' | 'off' = 'on') {
   const addresses = {
     orders: '127.0.0.1:1',
     inventory: await serve(PaymentServiceDefinition, inventory),
-    payment: await serve(PaymentServiceDefinition, 'on'),
+    // Two instances.
+    payment: `${await serve(PaymentServiceDefinition, 'on')},${await serve(PaymentServiceDefinition, 'on')}`,
     shipping: await serve(ShippingServiceDefinition, 'on'),
   }
   const faults = connectFaultControl({ addresses })
