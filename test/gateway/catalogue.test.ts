@@ -56,7 +56,9 @@ describe('the OpenAPI document', () => {
     expect(document.openapi).toMatch(/^3\.1\./)
     const told = operations().map(({ method, path }) => `${method.toUpperCase()} ${path}`)
     expect(told.toSorted()).toEqual([
+      'DELETE /faults',
       'GET /errors/{id}',
+      'GET /faults',
       'GET /healthz',
       'GET /orders',
       'GET /orders/{id}',
@@ -66,6 +68,7 @@ describe('the OpenAPI document', () => {
       'GET /products/{id}',
       'GET /readyz',
       'GET /shipments/{id}',
+      'POST /faults',
       'POST /orders',
       'POST /orders/{id}/cancel',
       'POST /products',
