@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { type Config, OWNERS, readConfig, type ServiceName } from './platform/config.ts'
+import { type Config, type DatabaseName, embeddedDatabases, readConfig, type ServiceName } from './platform/config.ts'
 import { embeddedUrls, startEmbeddedPostgres } from './platform/embedded-postgres.ts'
 import { type Log, openLog } from './platform/log.ts'
 import type { RunningService, StartService } from './platform/service.ts'
@@ -35,7 +35,9 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
       log = await openLog({ service: name, ...config.log })
       exitOnTheUnforeseen(log)
       const start = await START[name]()
-      running.unshift(await start({ config, databaseUrl: databases.urls[name] ?? '', log }))
+      const { urls } = databases
+      const databaseUrl = name === 'gateway' ? '' : urls[name]
+      running.unshift(await start({ config: { ...config, databaseUrls: urls }, databaseUrl, log }))
       log.info({ address: running[0]?.address, pid: process.pid }, 'ready')
     }
     await tell({ ready: true })
@@ -54,16 +56,22 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   process.exit(0)
 }
 
-type Databases = { urls: Partial<Record<ServiceName, string>>; stop(): Promise<void> }
+type Databases = { urls: Record<DatabaseName, string>; stop(): Promise<void> }
+
+/** Who sends or takes messages, and so needs the broker's database too. */
+const USES_BROKER: ServiceName[] = ['orders', 'payment', 'shipping']
 
 /** Where the settings say, or else in the embedded server: the one that runs on the data folder, or one of our own. */
 async function findDatabases(names: readonly ServiceName[], config: Config): Promise<Databases> {
   const given = config.databaseUrls
-  if (OWNERS.every((owner) => !names.includes(owner) || given[owner] !== '')) return { urls: given, stop: async () => {} }
+  const missing = embeddedDatabases(config)
+  const isNeeded = (database: DatabaseName) =>
+    database === 'broker' ? names.some((name) => USES_BROKER.includes(name)) : names.includes(database)
+  if (!missing.some(isNeeded)) return { urls: given, stop: async () => {} }
   const running = await embeddedUrls(config.dataDir)
-  const own = running ? undefined : await startEmbeddedPostgres({ dataDir: config.dataDir, port: config.postgresPort, databases: OWNERS })
+  const own = running ? undefined : await startEmbeddedPostgres({ dataDir: config.dataDir, port: config.postgresPort, databases: missing })
   const embedded = running ?? own?.urls ?? {}
-  return { urls: Object.fromEntries(OWNERS.map((owner) => [owner, given[owner] || embedded[owner]])), stop: async () => own?.stop() }
+  return { urls: { ...given, ...Object.fromEntries(missing.map((name) => [name, embedded[name]])) }, stop: async () => own?.stop() }
 }
 
 // What the supervisor starts: node src/main.ts serve <service>. Not through the command line, which would load far more than a service needs.

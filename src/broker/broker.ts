@@ -15,10 +15,12 @@ export const QUEUES = [
 ] as const
 export type QueueName = (typeof QUEUES)[number]
 
-/** `id`: the sender's own, the same in every repeat. `body`: JSON. */
 export type Message = {
+  /** The sender's own, at most 200 characters; the same in every repeat, another for what is another message. */
   id: string
-  body: unknown /** Not delivered before so many ms have passed (at least; may be later). */
+  /** JSON, of at most 1 MiB. */
+  body: unknown
+  /** Not delivered before so many ms have passed (at least; may be later). */
   delayMs?: number
 }
 
@@ -43,19 +45,30 @@ export interface Consumer {
   stop(ms: number): Promise<void>
 }
 
-export type DeadLetter = { id: string; queue: QueueName; body: unknown; error: string; attempts: number; diedAt: Date }
+export type DeadLetter = {
+  /** Names it in `list`, `requeue` and `discard`: `<queue>/<id>`, since an id is the sender's and may lie in several queues. */
+  key: string
+  id: string
+  queue: QueueName
+  body: unknown
+  error: string
+  attempts: number
+  diedAt: Date
+}
 
 export type QueueDepth = { queue: QueueName; ready: number; delayed: number; inFlight: number; dead: number }
 
 export interface Broker {
   /**
-   * Resolves when every message is stored as safely as the broker can. @throws when that is not known of all of them; then publish all again
-   * (the same ids: a consumer sees some twice).
+   * Resolves when every message is stored as safely as the broker can: each is then delivered at least once from now on, also when the same id is
+   * just being handled. @throws when that is not known of all of them; then publish all again (the same ids: a consumer sees some twice).
+   * At once when the broker can't be reached.
    */
   publish(queue: QueueName, messages: readonly Message[]): Promise<void>
   /**
-   * Hands deliveries to `handle`, oldest first as far as retries allow; its verdicts in the same order as the deliveries. When it throws, or the process dies,
-   * all of them are delivered again. Goes on by itself after the broker was away.
+   * Hands deliveries to `handle`, oldest first as far as retries allow; its verdicts in the same order as the deliveries. It may be called again
+   * while it runs. When it throws, answers too few, does not answer within five minutes, or the process dies, all of them are delivered again, after a back-off.
+   * Goes on by itself after the broker was away, and may be called while it is.
    */
   consume(
     queue: QueueName,
@@ -64,12 +77,15 @@ export interface Broker {
   ): Promise<Consumer>
   depth(): Promise<QueueDepth[]>
   dead: {
+    /** By key; `after`: the last key of the page before. */
     list(options: { after?: string; limit: number }): Promise<DeadLetter[]>
     /** @returns how many were found and put back to their queues. */
-    requeue(ids: readonly string[]): Promise<number>
-    discard(ids: readonly string[]): Promise<number>
+    requeue(keys: readonly string[]): Promise<number>
+    /** @returns how many were found and are gone. */
+    discard(keys: readonly string[]): Promise<number>
   }
   /** Whether it can be reached now. */
   isUp(): Promise<boolean>
+  /** Stops its consumers, waiting up to `ms` for handlers that run, and lets go. */
   close(ms: number): Promise<void>
 }

@@ -8,8 +8,11 @@ export type ServiceName = (typeof SERVICES)[number]
 /** Services that own a database. */
 export const OWNERS = ['orders', 'inventory', 'payment', 'shipping'] as const
 export type OwnerName = (typeof OWNERS)[number]
+/** Every database, by the name it has in the embedded server. */
+export const DATABASES = [...OWNERS, 'broker'] as const
+export type DatabaseName = (typeof DATABASES)[number]
 
-type Kind = 'port' | 'folder' | 'url' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'word'
+type Kind = 'port' | 'folder' | 'url' | 'broker' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'word'
 export type Setting = { kind: Kind; default: string; meaning: string }
 
 // Default ports lie below 32768: above, Linux hands them to outgoing connections, and one of those may sit on ours at the start.
@@ -34,6 +37,12 @@ export const SETTINGS = {
   INVENTORY_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of inventory; embedded when unset' },
   PAYMENT_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of payment; embedded when unset' },
   SHIPPING_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of shipping; embedded when unset' },
+  BROKER_URL: {
+    kind: 'broker',
+    default: 'postgres',
+    meaning: 'Broker: postgres (tables in a database of its own), or amqp:// or amqps:// of a RabbitMQ',
+  },
+  BROKER_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of the broker while BROKER_URL is postgres; embedded when unset' },
   POSTGRES_PORT: { kind: 'port', default: '15432', meaning: 'Port of the embedded PostgreSQL; the next free one when it is taken' },
   DATA_DIR: { kind: 'folder', default: './data', meaning: 'Folder of the embedded PostgreSQL and of what must outlive a restart' },
   LOG_DIR: { kind: 'folder', default: './logs', meaning: 'Folder of the log files' },
@@ -74,7 +83,9 @@ export type Config = {
     timeoutMs: number
   }
   /** Empty: embedded. */
-  databaseUrls: Record<OwnerName, string>
+  databaseUrls: Record<DatabaseName, string>
+  /** `postgres`, or the URL of a RabbitMQ with its password. */
+  brokerUrl: string
   postgresPort: number
   dataDir: string
   log: { dir: string; level: string; terminal: boolean }
@@ -106,6 +117,9 @@ function problemWith(name: string, kind: Kind, value: string): string | undefine
       return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : says('a whole number above 0')
     case 'url':
       return value === '' || /^postgres(ql)?:\/\/.+/.test(value) ? undefined : `${name} must start with postgres://`
+    case 'broker':
+      // Its value holds a password: never shown.
+      return value === 'postgres' || /^amqps?:\/\/./.test(value) ? undefined : `${name} must be postgres, or start with amqp:// or amqps://`
     case 'level':
       return LEVELS.includes(value) ? undefined : says(`one of ${LEVELS.join(', ')}`)
     case 'flag':
@@ -159,7 +173,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       addresses: perOwner((owner) => values[`${owner}_ADDRESS`] || `${values.GRPC_HOST}:${values[`${owner}_PORT`]}`),
       timeoutMs: Number(values.RPC_TIMEOUT_MS),
     },
-    databaseUrls: perOwner((owner) => values[`${owner}_DATABASE_URL`]),
+    databaseUrls: { ...perOwner((owner) => values[`${owner}_DATABASE_URL`]), broker: values.BROKER_DATABASE_URL },
+    brokerUrl: values.BROKER_URL,
     postgresPort: Number(values.POSTGRES_PORT),
     dataDir: resolve(values.DATA_DIR),
     log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
@@ -170,3 +185,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 const isProduction = (environment: string) => /^prod/i.test(environment)
+
+/** The databases that no setting places, and that so belong into the embedded server. */
+export const embeddedDatabases = ({ databaseUrls, brokerUrl }: Pick<Config, 'databaseUrls' | 'brokerUrl'>): DatabaseName[] =>
+  DATABASES.filter((name) => databaseUrls[name] === '' && (name !== 'broker' || brokerUrl === 'postgres'))

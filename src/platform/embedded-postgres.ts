@@ -3,6 +3,7 @@ import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
+import { DATABASES } from './config.ts'
 import { findPlace, makePlace, type Place } from './postgres-place.ts'
 import { findServer, pidOfServer, USER, urlOf } from './postgres-server.ts'
 import { lastLines, PostgresError, runTool } from './postgres-tool.ts'
@@ -73,10 +74,7 @@ export async function startEmbeddedPostgres({ dataDir, port, databases, settings
 }
 
 /** The URLs of a server that runs on this data folder now; undefined when none does. */
-export async function embeddedUrls(
-  dataDir: string,
-  databases: readonly string[] = ['orders', 'inventory', 'payment', 'shipping'],
-): Promise<Record<string, string> | undefined> {
+export async function embeddedUrls(dataDir: string, databases: readonly string[] = DATABASES): Promise<Record<string, string> | undefined> {
   try {
     const place = await findPlace(dataDir)
     const password = await readFile(place.passwordFile, 'utf8')

@@ -10,7 +10,7 @@ import pg from 'pg'
  */
 export async function migrate(url: string, folder: string): Promise<string[]> {
   const files = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort()
-  const client = new pg.Client({ connectionString: url, application_name: 'comanda migrate' })
+  const client = new pg.Client({ connectionString: url, application_name: 'comanda migrate', connectionTimeoutMillis: 10_000 })
   client.on('error', () => {})
   await client.connect()
   try {

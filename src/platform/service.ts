@@ -1,7 +1,10 @@
 import type { Config } from './config.ts'
 import type { Log } from './log.ts'
 
-/** What every service is started with; the database exists and is empty or of an earlier version. */
+/**
+ * What every service is started with; the database exists and is empty or of an earlier version. In `config.databaseUrls` the embedded ones are
+ * filled in.
+ */
 export type ServiceContext = { config: Config; databaseUrl: string; log: Log }
 
 /** A started service: it accepts calls. `stop` finishes what is in flight. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Config, OWNERS, type ServiceName } from '../platform/config.ts'
+import { type Config, embeddedDatabases, OWNERS, type ServiceName } from '../platform/config.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../platform/embedded-postgres.ts'
 import { banner } from './banner.ts'
 import { type Child, startChild } from './child.ts'
@@ -91,7 +91,7 @@ async function stopAll(children: Child[], postgres: EmbeddedPostgres | undefined
 }
 
 async function startDatabases(config: Config): Promise<EmbeddedPostgres | undefined> {
-  const embedded = OWNERS.filter((owner) => config.databaseUrls[owner] === '')
+  const embedded = embeddedDatabases(config)
   if (embedded.length === 0) return undefined
   return startEmbeddedPostgres({ dataDir: config.dataDir, port: config.postgresPort, databases: embedded })
 }
@@ -104,4 +104,4 @@ const faultSettings = ({ faults, databaseUrls, gateway, grpc }: Config) => {
 const isLoopback = (host: string) => /^(127(\.\d+){3}|localhost|\[?::1\]?)$/.test(host)
 
 const databaseSettings = ({ urls }: EmbeddedPostgres) =>
-  Object.fromEntries(Object.entries(urls).map(([owner, url]) => [`${owner.toUpperCase()}_DATABASE_URL`, url]))
+  Object.fromEntries(Object.entries(urls).map(([name, url]) => [`${name.toUpperCase()}_DATABASE_URL`, url]))

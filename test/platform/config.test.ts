@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, readConfig, SETTINGS } from '../../src/platform/config.ts'
+import { ConfigError, embeddedDatabases, readConfig, SETTINGS } from '../../src/platform/config.ts'
 
 const problems = (env: NodeJS.ProcessEnv): string[] => {
   try {
@@ -17,7 +17,7 @@ describe('the settings', () => {
     const config = readConfig({})
     expect(config.gateway).toEqual({ host: '127.0.0.1', port: 8000, waitMs: 5000 })
     expect(config.grpc.addresses.payment).toBe(`127.0.0.1:${config.grpc.ports.payment}`)
-    expect(config.databaseUrls).toEqual({ orders: '', inventory: '', payment: '', shipping: '' })
+    expect(config.databaseUrls).toEqual({ orders: '', inventory: '', payment: '', shipping: '', broker: '' })
     expect(config.dataDir).toBe(resolve('./data'))
   })
 
@@ -36,8 +36,20 @@ describe('the settings', () => {
     expect(() => readConfig(wrong)).toThrow(/GATEWAY_PORT[\s\S]*LEASE_MS/)
   })
 
-  it('never show the password of a database in a problem', () => {
-    expect(problems({ PAYMENT_DATABASE_URL: 'mysql://user:secret@host/db' }).join()).not.toContain('secret')
+  it('never show the password of a database or a broker in a problem', () => {
+    const wrong = { PAYMENT_DATABASE_URL: 'mysql://user:secret@host/db', BROKER_URL: 'nats://user:secret@host' }
+    expect(problems(wrong).length).toBe(2)
+    expect(problems(wrong).join()).not.toContain('secret')
+  })
+
+  it('put into the embedded server what no setting places', () => {
+    expect(embeddedDatabases(readConfig({ ORDERS_DATABASE_URL: 'postgres://db/orders' }))).toEqual([
+      'inventory',
+      'payment',
+      'shipping',
+      'broker',
+    ])
+    expect(embeddedDatabases(readConfig({ BROKER_URL: 'amqp://mq' }))).not.toContain('broker')
   })
 
   it('count blank ones as unset', () => {

@@ -87,8 +87,8 @@ export class MemoryBroker implements Broker {
     list: async ({ after = '', limit }: { after?: string; limit: number }) =>
       [...this.#queues.values()]
         .flatMap(({ dead }) => [...dead.values()])
-        .filter(({ id }) => id > after)
-        .sort((a, b) => (a.id < b.id ? -1 : 1))
+        .filter(({ key }) => key > after)
+        .sort((a, b) => (a.key < b.key ? -1 : 1))
         .slice(0, limit),
     requeue: async (keys: readonly string[]) => {
       const letters = this.#take(keys)
@@ -117,13 +117,13 @@ export class MemoryBroker implements Broker {
         return
       }
       const { id, body, attempt: attempts } = one
-      queue.dead.set(id, { id, queue: name, body, error: verdict.error, attempts, diedAt: new Date() })
+      queue.dead.set(id, { key: `${name}/${id}`, id, queue: name, body, error: verdict.error, attempts, diedAt: new Date() })
     })
   }
 
   #take(keys: readonly string[]): DeadLetter[] {
     return [...this.#queues.values()].flatMap(({ dead }) => {
-      const found = [...dead.values()].filter(({ id }) => keys.includes(id))
+      const found = [...dead.values()].filter(({ key }) => keys.includes(key))
       for (const { id } of found) dead.delete(id)
       return found
     })

@@ -1,21 +1,22 @@
 import { connect } from 'node:net'
-import { type Config, OWNERS } from '../../platform/config.ts'
+import { type Config, DATABASES, embeddedDatabases } from '../../platform/config.ts'
 import { bad, type Finding, fine, odd } from './finding.ts'
 
 /** The databases that the settings name, or the embedded server. */
-export async function checkDatabases({ databaseUrls, dataDir }: Config): Promise<Finding[]> {
+export async function checkDatabases(config: Config): Promise<Finding[]> {
+  const { databaseUrls, dataDir } = config
   const findings: Finding[] = []
-  for (const owner of OWNERS.filter((one) => databaseUrls[one] !== '')) {
-    const { hostname, port } = new URL(databaseUrls[owner])
+  for (const name of DATABASES.filter((one) => databaseUrls[one] !== '')) {
+    const { hostname, port } = new URL(databaseUrls[name])
     const address = `${hostname}:${port || 5432}`
-    const setting = `${owner.toUpperCase()}_DATABASE_URL`
+    const setting = `${name.toUpperCase()}_DATABASE_URL`
     findings.push(
       (await isListening(hostname, Number(port || 5432)))
-        ? fine(`database ${owner}`, address)
-        : bad(`database ${owner}`, `nobody answers at ${address}`, `start that PostgreSQL, or see ${setting}`),
+        ? fine(`database ${name}`, address)
+        : bad(`database ${name}`, `nobody answers at ${address}`, `start that PostgreSQL, or see ${setting}`),
     )
   }
-  if (OWNERS.every((owner) => databaseUrls[owner] !== '')) return findings
+  if (embeddedDatabases(config).length === 0) return findings
   // Loaded here only: every other command starts without a PostgreSQL client.
   const { embeddedUrls } = await import('../../platform/embedded-postgres.ts')
   const urls = await embeddedUrls(dataDir)

@@ -1,0 +1,110 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Broker } from '../../src/broker/broker.ts'
+import { openPostgresBroker } from '../../src/broker/postgres.ts'
+import { embeddedUrls, startEmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
+import { newId } from '../../src/platform/ids.ts'
+import { silentLog } from '../../src/platform/log.ts'
+import { type Database, openDatabase, sql } from '../../src/platform/postgres.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { until } from '../support/until.ts'
+import type { BrokerServer } from './contract/bench.ts'
+import { brokerContract } from './contract.ts'
+
+const LEASE_MS = 1_500
+
+brokerContract('PostgreSQL', async (): Promise<BrokerServer> => {
+  const dataDir = temporaryFolder('broker')
+  const port = 17_000 + Math.floor(Math.random() * 1_000)
+  const start = (databases: string[]) => startEmbeddedPostgres({ dataDir, port, databases })
+  let server = await start(['broker'])
+  const url = server.urls.broker ?? ''
+  const db = openDatabase(url, { max: 1 })
+  const again = async () => {
+    server = await start(['broker'])
+    expect(server.urls.broker).toBe(url)
+  }
+  return {
+    open: () => openPostgresBroker({ databaseUrl: url, log: silentLog(), leaseMs: LEASE_MS, pollMs: 100 }),
+    settings: () => ({ BROKER_URL: 'postgres', BROKER_DATABASE_URL: url, LEASE_MS: String(LEASE_MS) }),
+    async empty() {
+      await db.query(sql`truncate messages, dead_letters`)
+    },
+    stop: () => server.stop(),
+    async kill() {
+      process.kill(Number(readFileSync(join(server.folder, 'postmaster.pid'), 'utf8').split('\n')[0]), 'SIGKILL')
+      await until('the server to be gone', async () => (await embeddedUrls(dataDir)) === undefined)
+    },
+    start: again,
+    async loseEverything() {
+      const admin = openDatabase(url.replace(/broker$/, 'postgres'), { max: 1 })
+      await admin.query(sql`drop database broker with (force)`)
+      await admin.close()
+      await again()
+    },
+    async close() {
+      await db.close()
+      await server.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+})
+
+describe('the broker in PostgreSQL', () => {
+  let database: TestDatabase
+  let broker: Broker
+  let db: Database
+  beforeAll(async () => {
+    database = await testDatabase('broker')
+    db = database.db
+    broker = openPostgresBroker({ databaseUrl: database.url, log: silentLog() })
+  })
+  afterAll(async () => {
+    await broker.close(1_000)
+    await database.drop()
+  })
+
+  it('keeps a message once, however often it is published, while it waits', async () => {
+    const message = { id: newId(), body: 1 }
+    await Promise.all(Array.from({ length: 5 }, () => broker.publish('orders.facts', [message, message])))
+    expect(await db.query(sql`select id, body from messages`)).toEqual([message])
+    await db.query(sql`truncate messages`)
+  })
+
+  it('stays small while messages go through: what they leave behind is cleaned up', async () => {
+    const queue = 'orders.parked.inventory'
+    let taken = 0
+    await broker.consume(
+      queue,
+      async (deliveries) => {
+        taken += deliveries.length
+        return deliveries.map(() => ({ do: 'ack' }))
+      },
+      { maxInFlight: 500, maxAttempts: 3 },
+    )
+    const push = async (batches: number) => {
+      for (let batch = 0; batch < batches; batch++)
+        await broker.publish(
+          queue,
+          Array.from({ length: 500 }, () => ({ id: newId(), body: { order_id: newId(), reason: 'payment does not answer' } })),
+        )
+    }
+    const vacuums = async () => {
+      const [found] = await db.query<{ count: number }>(sql`
+        select autovacuum_count as count from pg_stat_user_tables where relname = 'messages'`)
+      return found?.count ?? 0
+    }
+    await push(50)
+    await until('the first half', () => taken === 25_000)
+    const before = await vacuums()
+    await until('vacuum to come by itself', async () => (await vacuums()) > before, 90)
+    await push(50)
+    await until('the second half', () => taken === 50_000)
+    const [size] = await db.query<{ heap: number; indexes: number }>(sql`
+      select pg_table_size('messages') as heap, pg_indexes_size('messages') as indexes`)
+    expect(size?.heap).toBeLessThan(20_000_000)
+    expect(size?.indexes).toBeLessThan(20_000_000)
+  }, 180_000)
+})
