@@ -7,7 +7,7 @@ export const PROMISES = {
   P3: 'Money is taken once, and never kept without goods',
   P4: 'A confirmed order has exactly one set of shipments, any other none',
   P5: 'One idempotency key, one order',
-  P6: 'Every order reaches an end',
+  P6: 'Every order reaches an end, or lies on the dead-letter desk with the reason',
 } as const
 export type Promised = keyof typeof PROMISES
 

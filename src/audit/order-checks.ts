@@ -17,10 +17,10 @@ export const orderChecks: readonly Check[] = [
     kind: 'at rest',
     on: 'orders',
     about: 'orders',
-    title: 'no order is pending or has work left',
+    title: 'no order is pending or has work left, unless it lies on the dead-letter desk',
     query: `
       select id as order_id, status, work, waiting_service, waiting_reason, attempts, created_at
-      from orders where work is not null or status = 'pending' order by created_at`,
+      from orders where (work is not null or status = 'pending') and dead_at is null order by created_at`,
   },
   {
     id: 'I03',
@@ -106,6 +106,20 @@ export const orderChecks: readonly Check[] = [
     query: `
       select id as order_id, status, waiting_service, waiting_reason, waiting_since, attempts from orders
       where work is null and (due_at is not null or waiting_service is not null or waiting_reason is not null or waiting_since is not null or attempts <> 0)`,
+  },
+  {
+    id: 'I44',
+    promise: 'P6',
+    kind: 'always',
+    on: 'orders',
+    about: 'orders',
+    title:
+      'an order on the dead-letter desk says what could not be done, why and since when, has it in its history, and is never taken up by itself',
+    query: `
+      select o.id as order_id, o.status, o.work, o.dead_at, o.dead_reason, o.due_at from orders o
+      where (dead_at is not null or dead_reason is not null)
+        and (dead_at is null or coalesce(dead_reason, '') = '' or work is null or due_at is distinct from 'infinity' or not exists (
+          select 1 from order_events e where e.order_id = o.id and e.type = 'order.dead'))`,
   },
   {
     id: 'I30',

@@ -7,7 +7,7 @@ export const countInFlight = (inFlight: InFlight): number => inFlight.orders + i
 
 export async function readInFlight({ orders, shipping }: Pick<Sessions, 'orders' | 'shipping'>): Promise<InFlight> {
   const [working, facts, cancels] = await Promise.all([
-    orders.query<{ count: number }>('select count(*) as count from orders where work is not null'),
+    orders.query<{ count: number }>('select count(*) as count from orders where work is not null and dead_at is null'),
     shipping.query<{ count: number }>('select count(*) as count from facts where told_at is null'),
     shipping.query<{ count: number }>('select count(*) as count from order_shipments where carrier_cancel_due'),
   ])

@@ -14,6 +14,7 @@ import { healthRoutes } from './routes/health.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { paymentRoutes } from './routes/payments.ts'
 import { productRoutes } from './routes/products.ts'
+import { queueRoutes } from './routes/queue.ts'
 import { shipmentRoutes } from './routes/shipments.ts'
 import { waitingRoom } from './wait.ts'
 
@@ -74,6 +75,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
   await app.register(async (scope) => {
     const routes = scope as unknown as App
     orderRoutes(routes, { ...dependencies, room })
+    queueRoutes(routes, dependencies)
     productRoutes(routes, dependencies)
     shipmentRoutes(routes, dependencies)
     paymentRoutes(routes, dependencies)

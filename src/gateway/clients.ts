@@ -46,6 +46,12 @@ function orderCalls(orders: GrpcClient<OrdersServiceDefinition>, firstMs: number
         (await orders.cancelOrders({ commands })).outcomes.map(fromWire),
       WRITES,
     ),
+    // Asked by people, one at a time.
+    getQueue: () => orders.getQueue({}),
+    listDeadLetters: (query: Parameters<typeof orders.listDeadLetters>[0]) => orders.listDeadLetters(query),
+    resolveDeadLetters: (request: Parameters<typeof orders.resolveDeadLetters>[0]) => orders.resolveDeadLetters(request),
+    listDeadMessages: (query: { after: string; limit: number }) => orders.listDeadMessages(query),
+    resolveDeadMessages: (request: Parameters<typeof orders.resolveDeadMessages>[0]) => orders.resolveDeadMessages(request),
   }
 }
 

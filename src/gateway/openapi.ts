@@ -29,7 +29,7 @@ export const openApi = (served: readonly Served[]): FastifyDynamicSwaggerOptions
     openapi: '3.1.0',
     info: { title: 'Comanda', version: '0.1.0', description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
     servers: [{ url: '/' }],
-    tags: ['orders', 'products', 'shipments', 'payments', 'health', 'faults', 'errors'].map((name) => ({ name })),
+    tags: ['orders', 'queue', 'products', 'shipments', 'payments', 'health', 'faults', 'errors'].map((name) => ({ name })),
   },
   transformObject: (given) => {
     const document = ('openapiObject' in given ? given.openapiObject : {}) as Document

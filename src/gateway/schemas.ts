@@ -117,6 +117,29 @@ const bodyOrNone = (properties: Record<string, TSchema>) => ({
 export const CancelBody = Type.Unsafe<{ reason?: string } | null | undefined>(bodyOrNone({ reason: line(500, 0) }))
 export const NoBody = Type.Unsafe<Record<string, never> | null | undefined>(bodyOrNone({}))
 
+const work = text('place, cancel, undo or settle', '^(place|cancel|undo|settle)$')
+const waitsFor = text('inventory, payment, shipping or orders', '^(inventory|payment|shipping|orders)$')
+const deadReason = text('too_old, refused or unforeseen_error', '^(too_old|refused|unforeseen_error)$')
+const deskFilter = { service: Type.Optional(waitsFor), work: Type.Optional(work), dead_reason: Type.Optional(deadReason) }
+const orderId = text('the id of an order', '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
+export const DeadLettersQuery = Type.Object({ ...deskFilter, after: Type.Optional(orderId), limit }, strict)
+/** Who acts from the desk, and why. */
+const hand = { actor: line(100), reason: line(500) }
+export const DeskBody = Type.Object(hand, { ...strict, description: 'a JSON object with actor and reason' })
+export const BulkDeskBody = Type.Object(
+  {
+    ...hand,
+    filter: Type.Optional(Type.Object(deskFilter, { ...strict, description: 'an object with service, work or dead_reason' })),
+    dry_run: Type.Optional(Type.Boolean({ description: 'true or false' })),
+  },
+  { ...strict, description: 'a JSON object with actor and reason' },
+)
+export const DeadMessagesQuery = Type.Object({ after: Type.Optional(line(300)), limit }, strict)
+export const DeadMessagesBody = Type.Object(
+  { ...hand, keys: Type.Array(line(300), { minItems: 1, maxItems: 1_000, description: 'a list of 1 to 1000 keys of messages' }) },
+  { ...strict, description: 'a JSON object with keys, actor and reason' },
+)
+
 export const ProductsQuery = Type.Object(
   { after: Type.Optional(nameOf('a product id', 'a1')), available_at_most: Type.Optional(text('a whole number', '^[0-9]{1,9}$')), limit },
   strict,

@@ -27,7 +27,13 @@ export const OrderView = Type.Object({
   payment: orNull(Type.Object({ id: str, status: str, amount_minor: int })),
   shipments: Type.Array(Type.Object({ id: str, status: str, location_id: str, carrier: str, tracking_number: str, items: ShipmentItems })),
   rejection: orNull(Type.Object({ code: str, message: str })),
-  waiting: orNull(Type.Object({ work: str, service: str, reason: str, since: textOrNull, next_try_at: textOrNull, attempts: int })),
+  cancel_reason: textOrNull,
+  waiting: orNull(
+    Type.Object({
+      ...{ work: str, service: str, reason: str, since: textOrNull, next_try_at: textOrNull, attempts: int },
+      ...{ dead_since: textOrNull, dead_reason: textOrNull },
+    }),
+  ),
   created_at: str,
   updated_at: str,
   version: int,
@@ -37,6 +43,41 @@ export const EventsView = Type.Object({
   events: Type.Array(
     Type.Object({ id: int, type: str, at: str, data: Type.Unsafe<unknown>({ type: 'object', additionalProperties: true }) }),
   ),
+})
+
+export const QueueView = Type.Object({
+  parked: Type.Array(
+    Type.Object({
+      service: str,
+      work: str,
+      count: int,
+      oldest_since: textOrNull,
+      next_try_at: textOrNull,
+      service_is_down: Type.Boolean(),
+    }),
+  ),
+  dead_letters: int,
+  broker: Type.Object({
+    is_up: Type.Boolean(),
+    queues: Type.Array(Type.Object({ name: str, ready: int, delayed: int, in_flight: int, dead: int })),
+  }),
+})
+const DeadLetter = Type.Object({
+  ...{ order_id: str, user_id: str, status: str, work: str, service: str, dead_since: str, dead_reason: str, last_error: str },
+  ...{ attempts: int, waiting_since: textOrNull, total_minor: int, currency: str, created_at: str },
+})
+export const DeadLettersView = Type.Object({ dead_letters: Type.Array(DeadLetter), next: textOrNull })
+export const ResolvedView = Type.Object({
+  dry_run: Type.Boolean(),
+  count: int,
+  orders: Type.Array(str),
+  refused: Type.Array(Type.Object({ order_id: str, code: str, detail: str })),
+  more: Type.Boolean(),
+})
+const anything = Type.Unsafe<unknown>({})
+export const DeadMessagesView = Type.Object({
+  messages: Type.Array(Type.Object({ key: str, queue: str, body: anything, error: str, attempts: int, died_at: str })),
+  next: textOrNull,
 })
 
 export const ProductView = Type.Object({

@@ -6,8 +6,8 @@ import type { Shipment } from '../gen/comanda/v1/shipping.ts'
 
 /** From the wire's messages to REST's JSON. */
 
-const iso = (date: Date | undefined): string => date?.toISOString() ?? ''
-const isoOrNull = (date: Date | undefined): string | null => date?.toISOString() ?? null
+export const iso = (date: Date | undefined): string => date?.toISOString() ?? ''
+export const isoOrNull = (date: Date | undefined): string | null => date?.toISOString() ?? null
 
 const addressView = (address: Address | undefined) =>
   address
@@ -53,6 +53,7 @@ export function orderView(order: Order) {
       items: shipment.items.map(itemView),
     })),
     rejection: order.rejection ? { code: order.rejection.code, message: order.rejection.message } : null,
+    cancel_reason: order.cancelReason || null,
     waiting: waiting
       ? {
           work: waiting.work,
@@ -61,6 +62,8 @@ export function orderView(order: Order) {
           since: isoOrNull(waiting.since),
           next_try_at: isoOrNull(waiting.nextTryAt),
           attempts: waiting.attempts,
+          dead_since: isoOrNull(waiting.deadSince),
+          dead_reason: waiting.deadReason || null,
         }
       : null,
     created_at: iso(order.createdAt),

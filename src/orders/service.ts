@@ -1,24 +1,46 @@
 import { type CallContext, ServerError, type ServiceImplementation, Status } from 'nice-grpc'
+import type { Broker } from '../broker/broker.ts'
 import type { OrdersServiceDefinition, PlaceOrderOutcome, ShipmentFact } from '../gen/comanda/v1/orders.ts'
 import type { Log } from '../platform/log.ts'
 import { type Answer, done, refused, toWire, unknown } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import { acceptOrders, type ProductCheck } from './accept.ts'
+import { changeOrder } from './change.ts'
 import type { Coordinator } from './coordinator.ts'
+import { deskService } from './desk.ts'
+import { alwaysUp, type Health } from './health.ts'
 import { orderMessage } from './messages.ts'
 import { type Change, nextStatuses, type Order, type OrderStatus, recordShipment, requestCancel } from './order.ts'
 import * as store from './store.ts'
 
 const MAX_PAGE = 200
-const SAVE_TRIES = 10
 /** How often an order that another process works on is looked at, while somebody waits for its end. */
 const LOOK_EVERY_MS = 200
 
-type Dependencies = { db: Database; coordinator: Coordinator; products: ProductCheck; leaseMs: number; log: Log }
+type Dependencies = {
+  db: Database
+  coordinator: Coordinator
+  products: ProductCheck
+  leaseMs: number
+  log: Log
+  health?: Health | undefined
+  broker?: Broker | undefined
+}
 
 /** orders over gRPC: receives and coordinates. Rules in order.ts, the saga in place-order.ts, SQL in store.ts. */
-export function ordersService({ db, coordinator, products, leaseMs, log }: Dependencies): ServiceImplementation<OrdersServiceDefinition> {
+export function ordersService({
+  db,
+  coordinator,
+  products,
+  leaseMs,
+  log,
+  health = alwaysUp,
+  broker,
+}: Dependencies): ServiceImplementation<OrdersServiceDefinition> {
+  const change = (orderId: string, decide: (order: Order) => Change | Answer<Order>) =>
+    changeOrder({ db, coordinator, log }, orderId, decide)
   return {
+    ...deskService({ db, coordinator, health, broker, log }),
     async *placeOrders({ commands }, { signal }: CallContext) {
       const answers = await acceptOrders(db, commands, { leaseMs, products })
       const ends = endsInOrder()
@@ -82,22 +104,6 @@ export function ordersService({ db, coordinator, products, leaseMs, log }: Depen
       )
       return { outcomes: facts.map((fact) => toWire(answers.get(fact) as Answer<Order>, orderMessage)) }
     },
-  }
-
-  /** Changes an order that others may change too: reads, decides, writes if nothing moved, and else begins again. */
-  async function change(orderId: string, decide: (order: Order) => Change | Answer<Order>): Promise<Answer<Order>> {
-    for (let tries = 0; tries < SAVE_TRIES; tries++) {
-      const order = (await store.getOrders(db, [orderId])).get(orderId)
-      if (!order) return refused('unknown_order', `there is no order ${orderId}`)
-      const decision = decide(order)
-      if ('kind' in decision) return decision
-      const saved = await coordinator.save(decision)
-      if (saved) {
-        log.info({ order_id: orderId, request_id: order.request_id, ...decision.event?.data }, decision.event?.type)
-        return done(await coordinator.run(saved))
-      }
-    }
-    return unknown(`order ${orderId} changes too often just now; try again`)
   }
 
   async function cancelOne(orderId: string, reason: string): Promise<Answer<Order>> {

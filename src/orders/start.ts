@@ -1,3 +1,4 @@
+import { openBroker } from '../broker/open.ts'
 import { InventoryServiceDefinition } from '../gen/comanda/v1/inventory.ts'
 import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
 import { connectGrpc, serveGrpc } from '../platform/grpc.ts'
@@ -6,11 +7,14 @@ import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
 import { productCheck } from './accept.ts'
 import { startCoordinator } from './coordinator.ts'
+import { startDrain } from './drain.ts'
+import { openFallbackQueue } from './fallback-queue.ts'
 import { ordersService } from './service.ts'
 import { connectServices } from './services.ts'
 
 /** How long a stopping process waits for the orders in its hands; what is left is taken over when the lease runs out. */
 const DRAIN_MS = 8_000
+const BROKER_CLOSE_MS = 1_000
 
 export const startOrders: StartService = async ({ config, databaseUrl, log }) => {
   await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
@@ -22,9 +26,13 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
     async (productIds) => new Set((await catalogue.getProducts({ productIds })).products.map((product) => product.id)),
   )
   const around = { now: () => new Date(), random: Math.random, limits: config.limits }
-  const coordinator = startCoordinator({ db, services, around, leaseMs, log, health: services.health })
+  const { health } = services
+  const broker = openBroker(config, log)
+  const queue = openFallbackQueue({ broker, log })
+  const coordinator = startCoordinator({ db, services, around, leaseMs, log, health, queue })
+  const drain = await startDrain({ broker, coordinator, health, db, leaseMs, log })
   const address = `${config.grpc.host}:${config.grpc.ports.orders}`
-  const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log }), {
+  const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log, health, broker }), {
     address,
     log,
     faults: config.faults,
@@ -32,7 +40,8 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   return {
     address,
     async stop() {
-      await Promise.all([server.stop(), coordinator.stop(DRAIN_MS)])
+      await Promise.all([server.stop(), coordinator.stop(DRAIN_MS), drain.stop(DRAIN_MS)])
+      await broker.close(BROKER_CLOSE_MS)
       services.close()
       catalogue.close()
       await db.close()

@@ -66,6 +66,11 @@ export const ERRORS = {
     meaning: 'The carrier has not confirmed it; try again in a moment.',
   },
   not_dispatched: { status: 409, title: 'The shipment has not left yet', meaning: 'Dispatch it before it is delivered.' },
+  not_dead: {
+    status: 409,
+    title: 'The order does not lie on the dead-letter desk',
+    meaning: 'It goes on by itself or has ended; `GET /orders/{id}/explain` tells.',
+  },
   stock_changed: {
     status: 409,
     title: 'The stock has changed',

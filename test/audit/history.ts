@@ -14,6 +14,7 @@ import { connectGrpc } from '../../src/platform/grpc.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { silentLog } from '../../src/platform/log.ts'
 import { startShipping } from '../../src/shipping/start.ts'
+import { testDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
 
 /** A small history in which every end of an order occurs, made by the real services: what the audit must find clean. */
@@ -59,7 +60,11 @@ const PRODUCTS: Record<string, { price: number; stock: Record<string, number> }>
 /** Starts the four services on these databases, lets the history happen, and stops them. */
 export async function makeHistory(urls: Urls): Promise<Ids> {
   const ports = await freePorts()
-  const config = readConfig(Object.fromEntries(OWNERS.map((owner, i) => [`${owner.toUpperCase()}_PORT`, String(ports[i])])))
+  const broker = await testDatabase('broker')
+  const config = readConfig({
+    ...Object.fromEntries(OWNERS.map((owner, i) => [`${owner.toUpperCase()}_PORT`, String(ports[i])])),
+    BROKER_DATABASE_URL: broker.url,
+  })
   const start = { inventory: startInventory, payment: startPayment, shipping: startShipping, orders: startOrders }
   const running = await Promise.all(OWNERS.map((owner) => start[owner]({ config, databaseUrl: urls[owner], log: silentLog() })))
   const { addresses } = config.grpc
@@ -100,6 +105,7 @@ export async function makeHistory(urls: Urls): Promise<Ids> {
   } finally {
     for (const client of clients) client.close()
     await Promise.all(running.map((service) => service.stop()))
+    await broker.drop()
   }
 }
 

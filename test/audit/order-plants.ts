@@ -10,7 +10,7 @@ export const orderPlants: readonly Plant[] = [
     what: 'one key made two orders',
     breaks: ['I03'],
     sql: (ids) => ({
-      orders: `alter table orders drop constraint orders_idempotency_key_key;
+      orders: `drop index orders_idempotency_key;
         update orders set idempotency_key = 'key-confirmed' where id = ${q(ids.cash)}`,
     }),
   },
@@ -51,6 +51,14 @@ export const orderPlants: readonly Plant[] = [
     sql: (ids) => ({
       orders: `update orders set items = jsonb_set(jsonb_set(items, '{0,amount_minor}', '582'), '{1,amount_minor}', to_jsonb((items->1->>'amount_minor')::bigint + 1))
         where id = ${q(ids.confirmed)}`,
+    }),
+  },
+  {
+    what: 'an order came to lie on the desk without a trace in its history',
+    breaks: ['I44'],
+    sql: (ids) => ({
+      orders: `update orders set work = 'settle', due_at = 'infinity', waiting_service = 'payment', waiting_reason = 'no', waiting_since = now(), attempts = 10,
+        dead_at = now(), dead_reason = 'refused' where id = ${q(ids.dispatched)}`,
     }),
   },
   {

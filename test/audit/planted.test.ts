@@ -35,6 +35,21 @@ describe('the audit', () => {
     expect(idsOf((await audit(urls)).results)).toEqual([])
   })
 
+  it('is content with an order that lies on the dead-letter desk, and says nothing of what that order still holds', async () => {
+    const spoilt = await spoilable(urls, ['orders'])
+    try {
+      await execute(
+        spoilt.urls.orders,
+        `update orders set work = 'undo', due_at = 'infinity', waiting_service = 'payment', waiting_reason = 'refused', waiting_since = now(), attempts = 10,
+           dead_at = now(), dead_reason = 'refused' where id = '${ids.cancelled}';
+         insert into order_events (order_id, type, data) values ('${ids.cancelled}', 'order.dead', '{"why": "refused"}')`,
+      )
+      expect(idsOf((await audit(spoilt.urls, { waitMs: 0 })).results)).toEqual([])
+    } finally {
+      await spoilt.drop()
+    }
+  })
+
   it.each(plants)('sees that $what ($breaks)', async ({ breaks, sql }) => {
     const statements = sql(ids)
     const spoilt = await spoilable(urls, Object.keys(statements) as OwnerName[])

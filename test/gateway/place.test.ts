@@ -47,6 +47,8 @@ describe('an order posted', () => {
       attempts: 3,
       since: '1970-01-01T00:00:00.000Z',
       next_try_at: '1970-01-01T00:00:01.000Z',
+      dead_since: null,
+      dead_reason: null,
     })
   })
 

@@ -235,6 +235,128 @@ export interface RecordShipmentsResponse {
   outcomes: OrderOutcome[];
 }
 
+export interface GetQueueRequest {
+}
+
+export interface Queue {
+  /** By service and work. */
+  parked: ParkedOrders[];
+  deadLetters: number;
+  brokerIsUp: boolean;
+  /** Empty when the broker can't be reached. */
+  brokerQueues: BrokerQueue[];
+}
+
+export interface ParkedOrders {
+  /** Whom they wait for; orders: our own work on them failed. */
+  service: string;
+  /** place, cancel, undo, settle */
+  work: string;
+  count: number;
+  oldestSince: Date | undefined;
+  nextTryAt:
+    | Date
+    | undefined;
+  /** Known to be down, by the orders process that was asked. */
+  isDown: boolean;
+}
+
+export interface BrokerQueue {
+  name: string;
+  ready: number;
+  delayed: number;
+  inFlight: number;
+  dead: number;
+}
+
+/** Empty fields match all. */
+export interface DeadLetterFilter {
+  service: string;
+  /** place, cancel, undo, settle */
+  work: string;
+  /** too_old, refused, unforeseen_error */
+  deadReason: string;
+}
+
+export interface ListDeadLettersRequest {
+  filter:
+    | DeadLetterFilter
+    | undefined;
+  /** Id of the last order of the page before. Oldest orders first. */
+  after: string;
+  limit: number;
+}
+
+export interface ListDeadLettersResponse {
+  orders: Order[];
+  next: string;
+}
+
+export interface ResolveDeadLettersRequest {
+  /** retry, cancel */
+  action: string;
+  /** These; when there are none, those that the filter matches, the oldest 1,000 of them. */
+  orderIds: string[];
+  filter:
+    | DeadLetterFilter
+    | undefined;
+  /** Changes nothing, and answers as if it had. */
+  dryRun: boolean;
+  /** Who did it and why: it stands in the history of each order. */
+  actor: string;
+  reason: string;
+  requestId: string;
+}
+
+export interface ResolveDeadLettersResponse {
+  letters: ResolvedDeadLetter[];
+  /** The filter matches more than were looked at: ask again. */
+  more: boolean;
+}
+
+export interface ResolvedDeadLetter {
+  orderId: string;
+  outcome:
+    | { $case: "done"; value: Order }
+    | { $case: "refused"; value: Refusal }
+    | { $case: "unknown"; value: Unknown }
+    | undefined;
+}
+
+export interface ListDeadMessagesRequest {
+  after: string;
+  limit: number;
+}
+
+export interface ListDeadMessagesResponse {
+  messages: DeadMessage[];
+  next: string;
+}
+
+export interface DeadMessage {
+  key: string;
+  queue: string;
+  /** JSON. */
+  body: string;
+  error: string;
+  attempts: number;
+  diedAt: Date | undefined;
+}
+
+export interface ResolveDeadMessagesRequest {
+  /** retry, discard */
+  action: string;
+  keys: string[];
+  actor: string;
+  reason: string;
+  requestId: string;
+}
+
+export interface ResolveDeadMessagesResponse {
+  /** How many of them were found and dealt with. */
+  count: number;
+}
+
 function createBaseOrder(): Order {
   return {
     id: "",
@@ -2858,6 +2980,1298 @@ export const RecordShipmentsResponse: MessageFns<RecordShipmentsResponse> = {
   },
 };
 
+function createBaseGetQueueRequest(): GetQueueRequest {
+  return {};
+}
+
+export const GetQueueRequest: MessageFns<GetQueueRequest> = {
+  encode(_: GetQueueRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetQueueRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetQueueRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetQueueRequest>): GetQueueRequest {
+    return GetQueueRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetQueueRequest>): GetQueueRequest {
+    const message = createBaseGetQueueRequest();
+    return message;
+  },
+};
+
+function createBaseQueue(): Queue {
+  return { parked: [], deadLetters: 0, brokerIsUp: false, brokerQueues: [] };
+}
+
+export const Queue: MessageFns<Queue> = {
+  encode(message: Queue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.parked) {
+      ParkedOrders.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.deadLetters !== 0) {
+      writer.uint32(16).int64(message.deadLetters);
+    }
+    if (message.brokerIsUp !== false) {
+      writer.uint32(24).bool(message.brokerIsUp);
+    }
+    for (const v of message.brokerQueues) {
+      BrokerQueue.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Queue {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQueue();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parked.push(ParkedOrders.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.deadLetters = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.brokerIsUp = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.brokerQueues.push(BrokerQueue.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Queue>): Queue {
+    return Queue.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Queue>): Queue {
+    const message = createBaseQueue();
+    message.parked = object.parked?.map((e) => ParkedOrders.fromPartial(e)) || [];
+    message.deadLetters = object.deadLetters ?? 0;
+    message.brokerIsUp = object.brokerIsUp ?? false;
+    message.brokerQueues = object.brokerQueues?.map((e) => BrokerQueue.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseParkedOrders(): ParkedOrders {
+  return { service: "", work: "", count: 0, oldestSince: undefined, nextTryAt: undefined, isDown: false };
+}
+
+export const ParkedOrders: MessageFns<ParkedOrders> = {
+  encode(message: ParkedOrders, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.service !== "") {
+      writer.uint32(10).string(message.service);
+    }
+    if (message.work !== "") {
+      writer.uint32(18).string(message.work);
+    }
+    if (message.count !== 0) {
+      writer.uint32(24).int64(message.count);
+    }
+    if (message.oldestSince !== undefined) {
+      Timestamp.encode(toTimestamp(message.oldestSince), writer.uint32(34).fork()).join();
+    }
+    if (message.nextTryAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextTryAt), writer.uint32(42).fork()).join();
+    }
+    if (message.isDown !== false) {
+      writer.uint32(48).bool(message.isDown);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ParkedOrders {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseParkedOrders();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.service = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.work = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.count = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.oldestSince = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.nextTryAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.isDown = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ParkedOrders>): ParkedOrders {
+    return ParkedOrders.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ParkedOrders>): ParkedOrders {
+    const message = createBaseParkedOrders();
+    message.service = object.service ?? "";
+    message.work = object.work ?? "";
+    message.count = object.count ?? 0;
+    message.oldestSince = object.oldestSince ?? undefined;
+    message.nextTryAt = object.nextTryAt ?? undefined;
+    message.isDown = object.isDown ?? false;
+    return message;
+  },
+};
+
+function createBaseBrokerQueue(): BrokerQueue {
+  return { name: "", ready: 0, delayed: 0, inFlight: 0, dead: 0 };
+}
+
+export const BrokerQueue: MessageFns<BrokerQueue> = {
+  encode(message: BrokerQueue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.ready !== 0) {
+      writer.uint32(16).int64(message.ready);
+    }
+    if (message.delayed !== 0) {
+      writer.uint32(24).int64(message.delayed);
+    }
+    if (message.inFlight !== 0) {
+      writer.uint32(32).int64(message.inFlight);
+    }
+    if (message.dead !== 0) {
+      writer.uint32(40).int64(message.dead);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BrokerQueue {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBrokerQueue();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ready = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.delayed = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.inFlight = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.dead = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BrokerQueue>): BrokerQueue {
+    return BrokerQueue.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BrokerQueue>): BrokerQueue {
+    const message = createBaseBrokerQueue();
+    message.name = object.name ?? "";
+    message.ready = object.ready ?? 0;
+    message.delayed = object.delayed ?? 0;
+    message.inFlight = object.inFlight ?? 0;
+    message.dead = object.dead ?? 0;
+    return message;
+  },
+};
+
+function createBaseDeadLetterFilter(): DeadLetterFilter {
+  return { service: "", work: "", deadReason: "" };
+}
+
+export const DeadLetterFilter: MessageFns<DeadLetterFilter> = {
+  encode(message: DeadLetterFilter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.service !== "") {
+      writer.uint32(10).string(message.service);
+    }
+    if (message.work !== "") {
+      writer.uint32(18).string(message.work);
+    }
+    if (message.deadReason !== "") {
+      writer.uint32(26).string(message.deadReason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeadLetterFilter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeadLetterFilter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.service = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.work = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.deadReason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeadLetterFilter>): DeadLetterFilter {
+    return DeadLetterFilter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeadLetterFilter>): DeadLetterFilter {
+    const message = createBaseDeadLetterFilter();
+    message.service = object.service ?? "";
+    message.work = object.work ?? "";
+    message.deadReason = object.deadReason ?? "";
+    return message;
+  },
+};
+
+function createBaseListDeadLettersRequest(): ListDeadLettersRequest {
+  return { filter: undefined, after: "", limit: 0 };
+}
+
+export const ListDeadLettersRequest: MessageFns<ListDeadLettersRequest> = {
+  encode(message: ListDeadLettersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.filter !== undefined) {
+      DeadLetterFilter.encode(message.filter, writer.uint32(10).fork()).join();
+    }
+    if (message.after !== "") {
+      writer.uint32(18).string(message.after);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(24).int32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadLettersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadLettersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.filter = DeadLetterFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.after = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDeadLettersRequest>): ListDeadLettersRequest {
+    return ListDeadLettersRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDeadLettersRequest>): ListDeadLettersRequest {
+    const message = createBaseListDeadLettersRequest();
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? DeadLetterFilter.fromPartial(object.filter)
+      : undefined;
+    message.after = object.after ?? "";
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseListDeadLettersResponse(): ListDeadLettersResponse {
+  return { orders: [], next: "" };
+}
+
+export const ListDeadLettersResponse: MessageFns<ListDeadLettersResponse> = {
+  encode(message: ListDeadLettersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.orders) {
+      Order.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.next !== "") {
+      writer.uint32(18).string(message.next);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadLettersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadLettersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.orders.push(Order.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.next = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDeadLettersResponse>): ListDeadLettersResponse {
+    return ListDeadLettersResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDeadLettersResponse>): ListDeadLettersResponse {
+    const message = createBaseListDeadLettersResponse();
+    message.orders = object.orders?.map((e) => Order.fromPartial(e)) || [];
+    message.next = object.next ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveDeadLettersRequest(): ResolveDeadLettersRequest {
+  return { action: "", orderIds: [], filter: undefined, dryRun: false, actor: "", reason: "", requestId: "" };
+}
+
+export const ResolveDeadLettersRequest: MessageFns<ResolveDeadLettersRequest> = {
+  encode(message: ResolveDeadLettersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.action !== "") {
+      writer.uint32(10).string(message.action);
+    }
+    for (const v of message.orderIds) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.filter !== undefined) {
+      DeadLetterFilter.encode(message.filter, writer.uint32(26).fork()).join();
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(32).bool(message.dryRun);
+    }
+    if (message.actor !== "") {
+      writer.uint32(42).string(message.actor);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(58).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveDeadLettersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveDeadLettersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.orderIds.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filter = DeadLetterFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.actor = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveDeadLettersRequest>): ResolveDeadLettersRequest {
+    return ResolveDeadLettersRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveDeadLettersRequest>): ResolveDeadLettersRequest {
+    const message = createBaseResolveDeadLettersRequest();
+    message.action = object.action ?? "";
+    message.orderIds = object.orderIds?.map((e) => e) || [];
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? DeadLetterFilter.fromPartial(object.filter)
+      : undefined;
+    message.dryRun = object.dryRun ?? false;
+    message.actor = object.actor ?? "";
+    message.reason = object.reason ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveDeadLettersResponse(): ResolveDeadLettersResponse {
+  return { letters: [], more: false };
+}
+
+export const ResolveDeadLettersResponse: MessageFns<ResolveDeadLettersResponse> = {
+  encode(message: ResolveDeadLettersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.letters) {
+      ResolvedDeadLetter.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.more !== false) {
+      writer.uint32(16).bool(message.more);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveDeadLettersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveDeadLettersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.letters.push(ResolvedDeadLetter.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveDeadLettersResponse>): ResolveDeadLettersResponse {
+    return ResolveDeadLettersResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveDeadLettersResponse>): ResolveDeadLettersResponse {
+    const message = createBaseResolveDeadLettersResponse();
+    message.letters = object.letters?.map((e) => ResolvedDeadLetter.fromPartial(e)) || [];
+    message.more = object.more ?? false;
+    return message;
+  },
+};
+
+function createBaseResolvedDeadLetter(): ResolvedDeadLetter {
+  return { orderId: "", outcome: undefined };
+}
+
+export const ResolvedDeadLetter: MessageFns<ResolvedDeadLetter> = {
+  encode(message: ResolvedDeadLetter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.orderId !== "") {
+      writer.uint32(10).string(message.orderId);
+    }
+    switch (message.outcome?.$case) {
+      case "done":
+        Order.encode(message.outcome.value, writer.uint32(18).fork()).join();
+        break;
+      case "refused":
+        Refusal.encode(message.outcome.value, writer.uint32(26).fork()).join();
+        break;
+      case "unknown":
+        Unknown.encode(message.outcome.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolvedDeadLetter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolvedDeadLetter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.orderId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = { $case: "done", value: Order.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outcome = { $case: "refused", value: Refusal.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.outcome = { $case: "unknown", value: Unknown.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolvedDeadLetter>): ResolvedDeadLetter {
+    return ResolvedDeadLetter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolvedDeadLetter>): ResolvedDeadLetter {
+    const message = createBaseResolvedDeadLetter();
+    message.orderId = object.orderId ?? "";
+    switch (object.outcome?.$case) {
+      case "done": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "done", value: Order.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "refused": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "refused", value: Refusal.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "unknown": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "unknown", value: Unknown.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseListDeadMessagesRequest(): ListDeadMessagesRequest {
+  return { after: "", limit: 0 };
+}
+
+export const ListDeadMessagesRequest: MessageFns<ListDeadMessagesRequest> = {
+  encode(message: ListDeadMessagesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.after !== "") {
+      writer.uint32(10).string(message.after);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).int32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadMessagesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadMessagesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.after = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDeadMessagesRequest>): ListDeadMessagesRequest {
+    return ListDeadMessagesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDeadMessagesRequest>): ListDeadMessagesRequest {
+    const message = createBaseListDeadMessagesRequest();
+    message.after = object.after ?? "";
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseListDeadMessagesResponse(): ListDeadMessagesResponse {
+  return { messages: [], next: "" };
+}
+
+export const ListDeadMessagesResponse: MessageFns<ListDeadMessagesResponse> = {
+  encode(message: ListDeadMessagesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.messages) {
+      DeadMessage.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.next !== "") {
+      writer.uint32(18).string(message.next);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadMessagesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadMessagesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.messages.push(DeadMessage.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.next = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDeadMessagesResponse>): ListDeadMessagesResponse {
+    return ListDeadMessagesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDeadMessagesResponse>): ListDeadMessagesResponse {
+    const message = createBaseListDeadMessagesResponse();
+    message.messages = object.messages?.map((e) => DeadMessage.fromPartial(e)) || [];
+    message.next = object.next ?? "";
+    return message;
+  },
+};
+
+function createBaseDeadMessage(): DeadMessage {
+  return { key: "", queue: "", body: "", error: "", attempts: 0, diedAt: undefined };
+}
+
+export const DeadMessage: MessageFns<DeadMessage> = {
+  encode(message: DeadMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.queue !== "") {
+      writer.uint32(18).string(message.queue);
+    }
+    if (message.body !== "") {
+      writer.uint32(26).string(message.body);
+    }
+    if (message.error !== "") {
+      writer.uint32(34).string(message.error);
+    }
+    if (message.attempts !== 0) {
+      writer.uint32(40).int32(message.attempts);
+    }
+    if (message.diedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.diedAt), writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeadMessage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeadMessage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.queue = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.attempts = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.diedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeadMessage>): DeadMessage {
+    return DeadMessage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeadMessage>): DeadMessage {
+    const message = createBaseDeadMessage();
+    message.key = object.key ?? "";
+    message.queue = object.queue ?? "";
+    message.body = object.body ?? "";
+    message.error = object.error ?? "";
+    message.attempts = object.attempts ?? 0;
+    message.diedAt = object.diedAt ?? undefined;
+    return message;
+  },
+};
+
+function createBaseResolveDeadMessagesRequest(): ResolveDeadMessagesRequest {
+  return { action: "", keys: [], actor: "", reason: "", requestId: "" };
+}
+
+export const ResolveDeadMessagesRequest: MessageFns<ResolveDeadMessagesRequest> = {
+  encode(message: ResolveDeadMessagesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.action !== "") {
+      writer.uint32(10).string(message.action);
+    }
+    for (const v of message.keys) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.actor !== "") {
+      writer.uint32(26).string(message.actor);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(42).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveDeadMessagesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveDeadMessagesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keys.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.actor = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveDeadMessagesRequest>): ResolveDeadMessagesRequest {
+    return ResolveDeadMessagesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveDeadMessagesRequest>): ResolveDeadMessagesRequest {
+    const message = createBaseResolveDeadMessagesRequest();
+    message.action = object.action ?? "";
+    message.keys = object.keys?.map((e) => e) || [];
+    message.actor = object.actor ?? "";
+    message.reason = object.reason ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveDeadMessagesResponse(): ResolveDeadMessagesResponse {
+  return { count: 0 };
+}
+
+export const ResolveDeadMessagesResponse: MessageFns<ResolveDeadMessagesResponse> = {
+  encode(message: ResolveDeadMessagesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.count !== 0) {
+      writer.uint32(8).int32(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveDeadMessagesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveDeadMessagesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.count = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveDeadMessagesResponse>): ResolveDeadMessagesResponse {
+    return ResolveDeadMessagesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveDeadMessagesResponse>): ResolveDeadMessagesResponse {
+    const message = createBaseResolveDeadMessagesResponse();
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
 /** OrdersService owns orders and runs their sagas. */
 export type OrdersServiceDefinition = typeof OrdersServiceDefinition;
 export const OrdersServiceDefinition = {
@@ -2918,6 +4332,50 @@ export const OrdersServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** The fallback queue: what waits, for whom and since when, and how the broker stands. */
+    getQueue: {
+      name: "GetQueue",
+      requestType: GetQueueRequest as typeof GetQueueRequest,
+      requestStream: false,
+      responseType: Queue as typeof Queue,
+      responseStream: false,
+      options: {},
+    },
+    /** The dead-letter desk: orders whose work will not end by itself. */
+    listDeadLetters: {
+      name: "ListDeadLetters",
+      requestType: ListDeadLettersRequest as typeof ListDeadLettersRequest,
+      requestStream: false,
+      responseType: ListDeadLettersResponse as typeof ListDeadLettersResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Retries or cancels orders on the desk. Done means: taken from the desk; what comes of it shows in the order. */
+    resolveDeadLetters: {
+      name: "ResolveDeadLetters",
+      requestType: ResolveDeadLettersRequest as typeof ResolveDeadLettersRequest,
+      requestStream: false,
+      responseType: ResolveDeadLettersResponse as typeof ResolveDeadLettersResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Messages that the broker could not bring to anybody. */
+    listDeadMessages: {
+      name: "ListDeadMessages",
+      requestType: ListDeadMessagesRequest as typeof ListDeadMessagesRequest,
+      requestStream: false,
+      responseType: ListDeadMessagesResponse as typeof ListDeadMessagesResponse,
+      responseStream: false,
+      options: {},
+    },
+    resolveDeadMessages: {
+      name: "ResolveDeadMessages",
+      requestType: ResolveDeadMessagesRequest as typeof ResolveDeadMessagesRequest,
+      requestStream: false,
+      responseType: ResolveDeadMessagesResponse as typeof ResolveDeadMessagesResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -2949,6 +4407,27 @@ export interface OrdersServiceImplementation<CallContextExt = {}> {
     request: RecordShipmentsRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<RecordShipmentsResponse>>;
+  /** The fallback queue: what waits, for whom and since when, and how the broker stands. */
+  getQueue(request: GetQueueRequest, context: CallContext & CallContextExt): Promise<DeepPartial<Queue>>;
+  /** The dead-letter desk: orders whose work will not end by itself. */
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListDeadLettersResponse>>;
+  /** Retries or cancels orders on the desk. Done means: taken from the desk; what comes of it shows in the order. */
+  resolveDeadLetters(
+    request: ResolveDeadLettersRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ResolveDeadLettersResponse>>;
+  /** Messages that the broker could not bring to anybody. */
+  listDeadMessages(
+    request: ListDeadMessagesRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListDeadMessagesResponse>>;
+  resolveDeadMessages(
+    request: ResolveDeadMessagesRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ResolveDeadMessagesResponse>>;
 }
 
 export interface OrdersServiceClient<CallOptionsExt = {}> {
@@ -2979,6 +4458,27 @@ export interface OrdersServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<RecordShipmentsRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<RecordShipmentsResponse>;
+  /** The fallback queue: what waits, for whom and since when, and how the broker stands. */
+  getQueue(request: DeepPartial<GetQueueRequest>, options?: CallOptions & CallOptionsExt): Promise<Queue>;
+  /** The dead-letter desk: orders whose work will not end by itself. */
+  listDeadLetters(
+    request: DeepPartial<ListDeadLettersRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListDeadLettersResponse>;
+  /** Retries or cancels orders on the desk. Done means: taken from the desk; what comes of it shows in the order. */
+  resolveDeadLetters(
+    request: DeepPartial<ResolveDeadLettersRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ResolveDeadLettersResponse>;
+  /** Messages that the broker could not bring to anybody. */
+  listDeadMessages(
+    request: DeepPartial<ListDeadMessagesRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListDeadMessagesResponse>;
+  resolveDeadMessages(
+    request: DeepPartial<ResolveDeadMessagesRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ResolveDeadMessagesResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
