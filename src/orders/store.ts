@@ -47,7 +47,7 @@ export async function saveChanges(db: Database, changes: readonly Change[], leas
     const rival = chosen.get(change.order.id)
     if (!rival || isNewer(change.order, rival.order)) chosen.set(change.order.id, change)
   }
-  const list = [...chosen.values()].map(({ order, dueInMs, event }) => ({
+  const list = [...chosen.values()].sort(byOrderId).map(({ order, dueInMs, event }) => ({
     ...changeable(order),
     due_in_ms: dueInMs === 0 ? leaseMs : dueInMs, // due now means: the one who writes this goes on with it
     event_type: event?.type,
@@ -78,6 +78,10 @@ export async function saveChanges(db: Database, changes: readonly Change[], leas
   const written = new Map(saved.map(({ id, ...row }) => [id, row]))
   return changes.map((change) => (chosen.get(change.order.id) === change && written.get(change.order.id)) || null)
 }
+
+// Rows are locked as they are listed: two processes that write the same orders in different orders would deadlock.
+const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
+const byOrderId = (a: Change, b: Change) => byId(a.order, b.order)
 
 const isNewer = (a: Order, b: Order) => a.version > b.version || (a.version === b.version && a.epoch > b.epoch)
 
@@ -151,7 +155,7 @@ export function claimParkedOrders(
 export async function renewLeases(db: Database, orders: readonly { id: string; epoch: number }[], leaseMs: number): Promise<void> {
   await db.query(sql`
     update orders o set due_at = now() + ${leaseMs} * interval '1 ms'
-    from jsonb_to_recordset(${rows(orders)}) as r(id uuid, epoch int)
+    from jsonb_to_recordset(${rows(orders.map(({ id, epoch }) => ({ id, epoch })).sort(byId))}) as r(id uuid, epoch int)
     where o.id = r.id and o.epoch = r.epoch and o.work is not null and o.dead_at is null`)
 }
 

@@ -130,6 +130,28 @@ describe('saving a change', () => {
     }
   })
 
+  it('of many orders by two processes, in whatever order, never deadlock', async () => {
+    const orders = await Promise.all(Array.from({ length: 60 }, () => accepted()))
+    const reversed = orders.toReversed()
+    for (let round = 0; round < 15; round++) {
+      await Promise.all([
+        store.saveChanges(
+          db,
+          orders.map((order) => requestCancel(order, '')),
+          LEASE_MS,
+        ),
+        store.saveChanges(
+          other,
+          reversed.map((order) => requestCancel(order, '')),
+          LEASE_MS,
+        ),
+        store.renewLeases(db, reversed, LEASE_MS),
+        store.renewLeases(other, orders, LEASE_MS),
+      ])
+      for (const order of orders) Object.assign(order, await stored(order.id))
+    }
+  })
+
   it('keeps a parked order until its time', async () => {
     const order = await accepted()
     const waiting = { service: 'payment', trouble: 'unavailable', reason: 'down', now: NOON, random: 0 } as const
