@@ -38,8 +38,6 @@ const CHANNEL_OPTIONS = {
  * its repeat would be told that the stock has changed. Where every instance is down the tokens run out, and calls fail at once as they do with one.
  */
 const FAIL_OVER = {
-  // Calls go round the instances of a service.
-  loadBalancingConfig: [{ round_robin: {} }],
   retryThrottling: { maxTokens: 20, tokenRatio: 0.5 },
   methodConfig: [
     {
@@ -106,6 +104,25 @@ function tellErrors(log: Log): ServerMiddleware {
 
 export type GrpcClient<S extends CompatServiceDefinition> = Client<S, DeadlineOptions> & { close(): void }
 
+/** Calls go round the instances of a service. */
+const ROUND_ROBIN = [{ round_robin: {} }]
+/**
+ * With several instances, one that hangs (a paused machine, a stopped process) is left out for a while: its connection stays open, so that without
+ * this half of all calls would go to it and wait for their deadline. One instance alone is never left out.
+ */
+const AROUND_THE_HANGING = [
+  {
+    outlier_detection: {
+      interval: { seconds: 1, nanos: 0 },
+      base_ejection_time: { seconds: 2, nanos: 0 },
+      max_ejection_time: { seconds: 10, nanos: 0 },
+      max_ejection_percent: 50,
+      failure_percentage_ejection: { threshold: 50, enforcement_percentage: 100, minimum_hosts: 1, request_volume: 2 },
+      child_policy: ROUND_ROBIN,
+    },
+  },
+]
+
 /** From `host:port`, or `ip:port,ip:port` for several instances, to what the channel connects to. */
 function targetOf(address: string): string {
   if (!address.includes(',')) return address
@@ -119,7 +136,10 @@ function targetOf(address: string): string {
 export function connectGrpc<S extends CompatServiceDefinition>(definition: S, address: string, timeoutMs: number): GrpcClient<S> {
   const channel = createChannel(targetOf(address), ChannelCredentials.createInsecure(), {
     ...CHANNEL_OPTIONS,
-    'grpc.service_config': JSON.stringify(FAIL_OVER),
+    'grpc.service_config': JSON.stringify({
+      ...FAIL_OVER,
+      loadBalancingConfig: address.includes(',') ? AROUND_THE_HANGING : ROUND_ROBIN,
+    }),
   })
   const client = createClientFactory()
     .use(deadlineMiddleware)

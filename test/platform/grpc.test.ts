@@ -29,15 +29,15 @@ async function serve(methods: Methods, address = '127.0.0.1:0'): Promise<GrpcSer
 }
 
 /** An inventory that says its name; `before` each answer it may fail. */
-async function instance(name: string, before: () => void = () => {}): Promise<Instance> {
-  const answer = () => {
+async function instance(name: string, before: () => Promise<void> | undefined | void = () => {}): Promise<Instance> {
+  const answer = async () => {
     found.calls++
-    before()
+    await before()
     return [Product.fromPartial({ id: name })]
   }
   const server = await serve({
-    getProducts: async () => ({ products: answer() }),
-    adjustStock: async () => ({ outcomes: [{ outcome: { $case: 'done', value: answer()[0] } }] }),
+    getProducts: async () => ({ products: await answer() }),
+    adjustStock: async () => ({ outcomes: [{ outcome: { $case: 'done', value: (await answer())[0] } }] }),
   })
   const found: Instance = { address: `127.0.0.1:${server.port}`, calls: 0, server }
   return found
@@ -111,6 +111,30 @@ describe('a client of several instances', () => {
     }
     for (let i = 0; i < 6; i++) expect(await whoAnswers(inventory)).toBe('two')
     expect(one.calls).toBeGreaterThan(before)
+  })
+
+  it('sends no more calls to one that takes them and never answers', async () => {
+    let answer: Promise<void> | undefined
+    const [one, two] = [await instance('one', () => answer), await instance('two')]
+    const inventory = client(one.address, two.address)
+    await until('both to have answered', async () => (await whoAnswers(inventory)) && one.calls > 0 && two.calls > 0)
+    const goOn = Promise.withResolvers<void>()
+    answer = goOn.promise
+    // Until it was noticed some calls wait for their deadline.
+    const call = () =>
+      inventory
+        .getProducts({}, { deadline: 200 } as never)
+        .then(() => true)
+        .catch(() => false)
+    const tenInARow = async () => {
+      for (let i = 0; i < 10; i++) if (!(await call())) return false
+      return true
+    }
+    await until('calls to go round it', tenInARow)
+    goOn.resolve()
+    answer = undefined
+    const before = one.calls
+    await until('it to be asked again', async () => (await call()) && one.calls > before)
   })
 
   it('never repeats a count of stock, which would be told that the stock has changed', async () => {
