@@ -82,7 +82,7 @@ function childrenOf(parent: number, read: (pid: number, status: string) => numbe
 }
 
 /** Ports that were free a moment ago, below those that Linux hands to outgoing connections. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = []
   while (found.length < count) {
     const port = 20_000 + Math.floor(Math.random() * 12_000)
