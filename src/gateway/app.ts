@@ -8,6 +8,7 @@ import { newId } from '../platform/ids.ts'
 import type { App, GatewayDependencies } from './dependencies.ts'
 import { answerBrokenHttp, asProblem, Problem, sendProblem } from './errors.ts'
 import { openApi, type Served } from './openapi.ts'
+import { bulkRoutes } from './routes/bulk.ts'
 import { errorRoutes } from './routes/errors.ts'
 import { faultRoutes } from './routes/faults.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -19,6 +20,7 @@ import { shipmentRoutes } from './routes/shipments.ts'
 import { waitingRoom } from './wait.ts'
 
 const BODY_LIMIT = 64 * 1024
+const BODY_MS = 15_000
 /** The API answers with data only; the page at /docs has a policy of its own. */
 const API_POLICY = { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } }
 const DOCS_POLICY = {
@@ -34,7 +36,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
   const app = Fastify({
     logger: false,
     bodyLimit: BODY_LIMIT,
-    requestTimeout: 15_000,
+    requestTimeout: 0, // a body in bulk may take hours; for all others see slowBodies
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000,
     routerOptions: { maxParamLength: 200 },
@@ -57,6 +59,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     reply.header('x-request-id', request.id)
     next()
   })
+  cutSlowBodies(app as unknown as App)
   app.setErrorHandler((error, request, reply) => {
     const problem = asProblem(error)
     if (problem.code === 'internal_error') log.error({ request_id: request.id, err: error }, 'request failed')
@@ -76,6 +79,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     const routes = scope as unknown as App
     orderRoutes(routes, { ...dependencies, room })
     queueRoutes(routes, dependencies)
+    bulkRoutes(routes, { ...dependencies, room })
     productRoutes(routes, dependencies)
     shipmentRoutes(routes, dependencies)
     paymentRoutes(routes, dependencies)
@@ -86,6 +90,21 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY })
   return app as unknown as App
+}
+
+/** A body that does not come in is no reason to wait for ever. */
+function cutSlowBodies(app: App): void {
+  app.addHook('onRequest', (request, _reply, next) => {
+    const { headers } = request
+    const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+    if (hasBody && !request.routeOptions.config.streams) {
+      const timer = setTimeout(() => {
+        if (!request.raw.complete) answerBrokenHttp(Object.assign(new Error(), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), request.raw.socket)
+      }, BODY_MS)
+      request.raw.once('close', () => clearTimeout(timer))
+    }
+    next()
+  })
 }
 
 /** Node closes the connections that are idle when the server closes; those that answer a last request would stay for a keep-alive. */

@@ -54,7 +54,8 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
   return send.send(JSON.stringify(bodyOf(problem, request.id)))
 }
 
-function bodyOf({ code, message, extra: { errors, order_id } }: Problem, requestId: string) {
+/** The problem+json of a problem, as an object. */
+export function bodyOf({ code, message, extra: { errors, order_id } }: Problem, requestId: string) {
   const { status, title } = ERRORS[code]
   return {
     ...{ type: `/errors/${code}`, title, status, code, detail: message },
@@ -90,7 +91,8 @@ export function asProblem(error: unknown): Problem {
   if (isUnavailable(error)) return new Problem('unavailable', "a service can't be reached or did not answer in time", { retryAfter: 1 })
   if (error instanceof ClientError && error.code === Status.INVALID_ARGUMENT) return new Problem('invalid_request', error.details)
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('body_too_large', 'the body has more than 64 KiB')
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('unsupported_media_type', 'send application/json')
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return new Problem('unsupported_media_type', 'send application/json (to /orders/bulk application/x-ndjson)')
   if (code === 'FST_ERR_MAX_PARAM_LENGTH') return new Problem('not_found', 'there is nothing here: the id in the path is too long')
   if (code === 'FST_ERR_BAD_URL')
     return new Problem('invalid_request', 'the path is not a valid URL: a % must be followed by two hex digits of UTF-8')

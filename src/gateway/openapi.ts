@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Codes of the problems this route can answer with, beside those that every route has. */
     problems?: readonly ErrorCode[]
+    /** Its body may come in for as long as it likes. */
+    streams?: boolean
   }
 }
 

@@ -45,50 +45,58 @@ const Address = Type.Object(
   { ...strict, description: 'an object with name, line1, city and country' },
 )
 
-export const PlaceOrderBody = Type.Object(
+const orderFields = {
+  user_id: nameOf('a user id', 'u123'),
+  items: Type.Array(Item, { minItems: 1, maxItems: 100, description: 'a list of 1 to 100 items' }),
+  payment_method: text(`one of ${METHODS.join(', ')}`, `^(${METHODS.join('|')})$`, 'credit_card'),
+  // Digits alone may be a card number, which must never come in here.
+  payment_token: Type.Optional(
+    text(
+      "a provider's token of 1 to 200 letters, digits, _ and -; never a card number",
+      '^(?![0-9 -]{12,23}$)[A-Za-z0-9_-]{1,200}$',
+      'tok_ok',
+    ),
+  ),
+  currency: Type.Optional(currency),
+  expected_total_minor: Type.Optional(whole('minor units', 0, Number.MAX_SAFE_INTEGER)),
+  freight_minor: Type.Optional(whole('minor units', 0, MOST_MINOR)),
+  shipping_method: Type.Optional(text('standard or express', '^(standard|express)$', 'standard')),
+  address: Type.Optional(Address),
+  metadata: Type.Optional(
+    // No NUL: PostgreSQL can't store it, and would refuse the whole batch.
+    Type.Record(
+      Type.String({ pattern: '^[^\\u0000-\\u001f\\u007f]{1,64}$' }),
+      text('at most 500 characters, NUL not among them', '^[^\\u0000]{0,500}$'),
+      {
+        maxProperties: 20,
+        additionalProperties: false,
+        description: 'an object of at most 20 texts, with keys of at most 64 characters',
+      },
+    ),
+  ),
+}
+export const PlaceOrderBody = Type.Object(orderFields, { ...strict, description: 'a JSON object' })
+/** One line of POST /orders/bulk. Its key is looked at like the header of the same name. */
+export const BulkLine = Type.Object(
   {
-    user_id: nameOf('a user id', 'u123'),
-    items: Type.Array(Item, { minItems: 1, maxItems: 100, description: 'a list of 1 to 100 items' }),
-    payment_method: text(`one of ${METHODS.join(', ')}`, `^(${METHODS.join('|')})$`, 'credit_card'),
-    // Digits alone may be a card number, which must never come in here.
-    payment_token: Type.Optional(
-      text(
-        "a provider's token of 1 to 200 letters, digits, _ and -; never a card number",
-        '^(?![0-9 -]{12,23}$)[A-Za-z0-9_-]{1,200}$',
-        'tok_ok',
-      ),
-    ),
-    currency: Type.Optional(currency),
-    expected_total_minor: Type.Optional(whole('minor units', 0, Number.MAX_SAFE_INTEGER)),
-    freight_minor: Type.Optional(whole('minor units', 0, MOST_MINOR)),
-    shipping_method: Type.Optional(text('standard or express', '^(standard|express)$', 'standard')),
-    address: Type.Optional(Address),
-    metadata: Type.Optional(
-      // No NUL: PostgreSQL can't store it, and would refuse the whole batch.
-      Type.Record(
-        Type.String({ pattern: '^[^\\u0000-\\u001f\\u007f]{1,64}$' }),
-        text('at most 500 characters, NUL not among them', '^[^\\u0000]{0,500}$'),
-        {
-          maxProperties: 20,
-          additionalProperties: false,
-          description: 'an object of at most 20 texts, with keys of at most 64 characters',
-        },
-      ),
-    ),
+    ...orderFields,
+    idempotency_key: Type.Optional(text('1 to 255 visible ASCII characters without spaces', '^[\\u0021-\\u007e]{1,255}$')),
   },
   { ...strict, description: 'a JSON object' },
 )
 
+const prefer = Type.Optional(
+  Type.String({
+    description: '`wait=N`: wait up to N seconds (30 at most) for the end; `respond-async`: not at all',
+    examples: ['wait=10'],
+  }),
+)
+export const PreferHeader = Type.Object({ prefer })
 export const PlaceHeaders = Type.Object({
   'idempotency-key': Type.Optional(
     Type.String({ description: '1 to 255 visible ASCII characters: the same key with the same body gets the same order' }),
   ),
-  prefer: Type.Optional(
-    Type.String({
-      description: '`wait=N`: wait up to N seconds (30 at most) for the end; `respond-async`: not at all',
-      examples: ['wait=10'],
-    }),
-  ),
+  prefer,
 })
 export const OrderId = Type.Object({ id: Type.String({ description: 'the id of an order' }) })
 export const AnyId = Type.Object({ id: Type.String() })

@@ -154,3 +154,10 @@ export const ProblemView = Type.Object(
   },
   { description: 'problem+json (RFC 9457); the codes are in docs/ERRORS.md' },
 )
+/** An order, or why there is none (or a rejected one). */
+export const BulkAnswer = Type.Object({
+  line: int,
+  status: int,
+  order: Type.Optional(OrderView),
+  problem: Type.Optional(ProblemView),
+})

@@ -4,8 +4,8 @@ import { readCsv } from '../../src/cli/batch/csv.ts'
 import type { Entry } from '../../src/cli/batch/entry.ts'
 import { formatOf } from '../../src/cli/batch/input.ts'
 import { readJson } from '../../src/cli/batch/json.ts'
-import { linesOf } from '../../src/cli/batch/lines.ts'
 import { readNdjson } from '../../src/cli/batch/ndjson.ts'
+import { linesOf } from '../../src/platform/lines.ts'
 
 type Reader = (chunks: AsyncIterable<Buffer>) => AsyncGenerator<Entry>
 
@@ -70,7 +70,7 @@ describe('NDJSON', () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'grapheme' }), fc.integer({ min: 1, max: 9 }), async (text, size) => {
         const bytes = Buffer.from(text)
-        const lines = await allOf(linesOf(chunksOf(bytes, size)))
+        const lines = await allOf(linesOf(chunksOf(bytes, size), 1024 * 1024))
         const expected = text.split('\n').length - (text === '' || text.endsWith('\n') ? 1 : 0)
         expect(lines.length).toBe(expected)
         if (lines.length > 0) expect(lines.at(-1)?.end).toBe(bytes.length)

@@ -1,6 +1,7 @@
 import { parse } from 'csv-parse/sync'
+import { linesOf } from '../../platform/lines.ts'
 import { Failure } from '../failure.ts'
-import { linesOf } from './lines.ts'
+import { LONGEST_ENTRY_BYTES } from './entry.ts'
 
 /** A CSV record with the line it starts on, or why there is none. */
 export type CsvRecord = { line: number; end: number; cells: string[]; problem?: string }
@@ -40,7 +41,7 @@ export function delimiterOf(header: string): string {
 /** Lines put together until their quotes match. */
 async function* recordTexts(chunks: AsyncIterable<Buffer>): AsyncGenerator<Text> {
   let open: Text[] = []
-  for await (const line of linesOf(chunks)) {
+  for await (const line of linesOf(chunks, LONGEST_ENTRY_BYTES)) {
     let queue: Text[] = [line]
     while (queue.length > 0) {
       const next = queue.shift() as Text

@@ -1,8 +1,9 @@
 import type { Order } from '../../gen/comanda/v1/orders.ts'
 import { isUuid } from '../../platform/ids.ts'
 import type { App, GatewayDependencies } from '../dependencies.ts'
-import { doneOrThrow, invalid, Problem, refusal } from '../errors.ts'
+import { doneOrThrow, invalid, Problem } from '../errors.ts'
 import { idempotencyKey, placeCommand } from '../place-command.ts'
+import { placing } from '../placing.ts'
 import { CancelBody, OrderId, OrdersQuery, PlaceHeaders, PlaceOrderBody } from '../schemas.ts'
 import { EventsView, OrdersView, OrderView } from '../view-schemas.ts'
 import { eventView, orderView } from '../views.ts'
@@ -12,25 +13,22 @@ const tags = ['orders']
 const PAGE = 50
 const config = { problems: ['unknown_order'] } as const
 
-export function orderRoutes(app: App, { clients, waitMs, log, room }: GatewayDependencies & { room: WaitingRoom }): void {
-  const place = {
+export function orderRoutes(app: App, dependencies: GatewayDependencies & { room: WaitingRoom }): void {
+  const { clients, waitMs } = dependencies
+  const place = placing(dependencies)
+  const post = {
     summary: 'Place an order',
     tags,
     headers: PlaceHeaders,
     body: PlaceOrderBody,
     response: { 200: OrderView, 201: OrderView, 202: OrderView },
   }
-  app.post('/orders', { schema: place, config: { problems: PLACE_PROBLEMS } }, async (request, reply) => {
+  app.post('/orders', { schema: post, config: { problems: PLACE_PROBLEMS } }, async (request, reply) => {
     const command = placeCommand(request.body, { requestId: request.id, key: idempotencyKey(request.headers['idempotency-key']) })
-    const { accepted, ended } = await clients.placeOrder(command)
-    if (accepted.kind === 'refused') log.info({ request_id: request.id, code: accepted.code }, 'POST /orders')
-    const order = await asFarAsItComes(doneOrThrow(accepted), ended, waitFrom(request.headers.prefer, waitMs))
-    log.info(
-      { order_id: order.id, request_id: request.id, status: order.status, code: order.rejection?.code, waits_for: order.waiting?.service },
-      'POST /orders',
-    )
+    const { status, order } = await place(command, waitFrom(request.headers.prefer, waitMs))
     reply.header('location', `/orders/${order.id}`)
-    return reply.code(statusFor(reply, order)).send(orderView(order))
+    if (status === 202) reply.header('retry-after', 1)
+    return reply.code(status).send(orderView(order))
   })
 
   const get = { summary: 'Get an order', tags, params: OrderId, response: { 200: OrderView } }
@@ -84,16 +82,9 @@ export function orderRoutes(app: App, { clients, waitMs, log, room }: GatewayDep
     if (!order) throw unknownOrder()
     return order
   }
-
-  /** The order's end, or how it stands when the time is up or the connection to orders broke. */
-  async function asFarAsItComes(accepted: Order, ended: Promise<Order | undefined>, ms: number): Promise<Order> {
-    if (accepted.status !== 'pending' || ms === 0) return accepted
-    const end = await room.wait(ended, ms)
-    return end ?? (await clients.getOrder(accepted.id).catch(() => undefined)) ?? accepted
-  }
 }
 
-const PLACE_PROBLEMS = [
+export const PLACE_PROBLEMS = [
   ...([
     'unknown_product',
     'idempotency_key_reused',
@@ -105,21 +96,6 @@ const PLACE_PROBLEMS = [
   ...(['total_mismatch', 'carrier_refused', 'payment_method_limit', 'payment_token_not_allowed', 'order_rejected'] as const),
 ]
 const unknownOrder = () => new Problem('unknown_order', 'there is no such order')
-
-/** 201 confirmed, 202 not final yet, 200 cancelled (a repeat of a key); throws for what was rejected. */
-function statusFor(reply: { header(name: string, value: unknown): unknown }, order: Order): 200 | 201 | 202 {
-  switch (order.status) {
-    case 'rejected':
-      throw refusal(order.rejection ?? { code: 'order_rejected', message: 'the order was rejected' }, { order_id: order.id })
-    case 'cancelled':
-      return 200
-    case 'pending':
-      reply.header('retry-after', 1)
-      return 202
-    default:
-      return 201
-  }
-}
 
 function time(field: string, text: string | undefined): Date | undefined {
   if (text === undefined) return undefined

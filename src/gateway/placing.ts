@@ -1,0 +1,45 @@
+import type { Order, PlaceOrderCommand } from '../gen/comanda/v1/orders.ts'
+import type { GatewayDependencies } from './dependencies.ts'
+import { doneOrThrow, refusal } from './errors.ts'
+import type { WaitingRoom } from './wait.ts'
+
+/** 201 confirmed, 202 not final yet, 200 cancelled (a repeat of a key). */
+export type Placed = { status: 200 | 201 | 202; order: Order }
+
+/**
+ * Places an order and waits up to `ms` for its end.
+ * @throws a Problem for what was refused or rejected.
+ */
+export function placing({ clients, log, room }: GatewayDependencies & { room: WaitingRoom }) {
+  return async (command: PlaceOrderCommand, ms: number): Promise<Placed> => {
+    const { requestId: request_id } = command
+    const { accepted, ended } = await clients.placeOrder(command)
+    if (accepted.kind === 'refused') log.info({ request_id, code: accepted.code }, 'POST /orders')
+    const order = await asFarAsItComes(doneOrThrow(accepted), ended, ms)
+    log.info(
+      { order_id: order.id, request_id, status: order.status, code: order.rejection?.code, waits_for: order.waiting?.service },
+      'POST /orders',
+    )
+    return { status: statusOf(order), order }
+  }
+
+  /** The order's end, or how it stands when the time is up or the connection to orders broke. */
+  async function asFarAsItComes(accepted: Order, ended: Promise<Order | undefined>, ms: number): Promise<Order> {
+    if (accepted.status !== 'pending' || ms === 0) return accepted
+    const end = await room.wait(ended, ms)
+    return end ?? (await clients.getOrder(accepted.id).catch(() => undefined)) ?? accepted
+  }
+}
+
+function statusOf(order: Order): Placed['status'] {
+  switch (order.status) {
+    case 'rejected':
+      throw refusal(order.rejection ?? { code: 'order_rejected', message: 'the order was rejected' }, { order_id: order.id })
+    case 'cancelled':
+      return 200
+    case 'pending':
+      return 202
+    default:
+      return 201
+  }
+}
