@@ -1,7 +1,7 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Failure, oneLine } from './failure.ts'
+import { type Patience, patience, Unreachable } from './patience.ts'
 import { problemOf } from './wire.ts'
 
 export type Call = {
@@ -13,11 +13,6 @@ export type Call = {
   isRepeatable?: boolean
 }
 export type HttpAnswer = { status: number; headers: http.IncomingHttpHeaders; body: unknown }
-
-/** No answer came: refused, reset, timed out. Whether the server has done something is unknown. */
-export class Unreachable extends Failure {
-  override name = 'Unreachable'
-}
 
 export type Api = {
   /** Any HTTP answer; throws {@link Unreachable} when none came. */
@@ -35,14 +30,13 @@ export type ApiOptions = { url: string; connections?: number; timeoutMs?: number
 
 /**
  * A REST client on node:http with kept connections: about half the CPU of fetch per request.
- * Network errors, 429 and 503 of repeatable calls are tried again for `patienceMs` with exponential back-off and full jitter, never
- * sooner than Retry-After says.
+ * Repeatable calls are tried again for `patienceMs`, see patience.ts.
  */
 export function openApi({ url, connections = 8, timeoutMs = 20_000, patienceMs = 3_000 }: ApiOptions): Api {
   const base = parseUrl(url)
   const transport = base.protocol === 'https:' ? https : http
   const agent = new transport.Agent({ keepAlive: true, maxSockets: connections, scheduling: 'lifo' })
-  const stopped = new AbortController()
+  const patient: Patience = patience(patienceMs)
 
   function once(call: Call): Promise<HttpAnswer> {
     const payload = call.body === undefined ? undefined : typeof call.body === 'string' ? call.body : JSON.stringify(call.body)
@@ -70,19 +64,8 @@ export function openApi({ url, connections = 8, timeoutMs = 20_000, patienceMs =
   }
 
   async function send(call: Call): Promise<HttpAnswer> {
-    const isRepeatable = call.isRepeatable ?? call.method !== 'POST'
-    const giveUpAt = performance.now() + patienceMs
-    for (let attempt = 1; ; attempt++) {
-      const answer = await once(call).catch((error: unknown) => new Unreachable(`no answer from ${url}: ${reason(error)}`))
-      const isWorthRepeating = answer instanceof Unreachable || answer.status === 429 || answer.status === 503
-      const asked = answer instanceof Unreachable ? 0 : retryAfterMs(answer.headers['retry-after'], Date.now())
-      const waitMs = asked + backOffMs(attempt, Math.random())
-      if (!isWorthRepeating || !isRepeatable || performance.now() + waitMs > giveUpAt || stopped.signal.aborted) {
-        if (answer instanceof Unreachable) throw answer
-        return answer
-      }
-      await delay(waitMs, undefined, { signal: stopped.signal }).catch(() => undefined)
-    }
+    const attempt = () => once(call).catch((error: unknown) => Promise.reject(new Unreachable(`no answer from ${url}: ${reason(error)}`)))
+    return (call.isRepeatable ?? call.method === 'GET') ? patient.tryAgain(attempt) : attempt()
   }
 
   async function body<T>(call: Call): Promise<T> {
@@ -98,18 +81,18 @@ export function openApi({ url, connections = 8, timeoutMs = 20_000, patienceMs =
     post: (path, content, headers) =>
       body({ method: 'POST', path, body: content, ...(headers && { headers }), isRepeatable: headers?.['idempotency-key'] !== undefined }),
     delete: (path) => body({ method: 'DELETE', path }),
-    stopRetrying: () => stopped.abort(),
+    stopRetrying: patient.stop,
     close: () => agent.destroy(),
   }
 }
 
-function parseUrl(url: string): URL {
+export function parseUrl(url: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return parsed
   throw new Failure(`"${url}" is not a http:// or https:// address`, 2)
 }
 
-async function readBody(response: http.IncomingMessage): Promise<unknown> {
+export async function readBody(response: http.IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = []
   for await (const chunk of response) chunks.push(chunk as Buffer)
   const text = Buffer.concat(chunks).toString('utf8')
@@ -121,20 +104,8 @@ async function readBody(response: http.IncomingMessage): Promise<unknown> {
 }
 
 /** An AggregateError (IPv6 and IPv4 both refused) has an empty message of its own. */
-function reason(error: unknown): string {
+export function reason(error: unknown): string {
   const first = error instanceof AggregateError ? error.errors[0] : error
   const code = (first as NodeJS.ErrnoException).code
   return code === 'ECONNREFUSED' ? 'connection refused' : oneLine(first)
-}
-
-/** Before try number `attempt + 1`, in ms: full jitter below 400 ms, doubled each time, 3 s at most (AWS Architecture Blog, 2015). */
-export function backOffMs(attempt: number, random: number): number {
-  return Math.floor(random * Math.min(3_000, 200 * 2 ** attempt))
-}
-
-/** Retry-After in ms (seconds or a date), at most 30 s; 0 when absent or odd. */
-export function retryAfterMs(header: string | undefined, nowMs: number): number {
-  if (!header) return 0
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs
-  return Number.isNaN(ms) ? 0 : Math.min(30_000, Math.max(0, ms))
 }

@@ -18,6 +18,7 @@ type Options = {
   out?: string
   progress: boolean
   dryRun?: true
+  single?: true
 }
 
 const HELP = `
@@ -49,6 +50,7 @@ export function batchCommand(program: Command): void {
     .addOption(urlOption())
     .addOption(new Option('--format <format>', 'instead of looking at the content').choices(FORMATS))
     .option('-c, --concurrency <n>', 'orders in flight at a time', wholeNumber(1), 64)
+    .option('--single', 'a request for each order instead of one stream for all')
     .option('--wait <seconds>', 'how long the gateway waits for the end of each order; 0: not at all', wholeNumber(0))
     .option('--settle <seconds>', 'how long to ask for the end of pending orders afterwards', wholeNumber(0), 30)
     .option('--patience <seconds>', 'how long an order is tried again when the gateway is gone or busy', wholeNumber(0), 60)
@@ -58,7 +60,7 @@ export function batchCommand(program: Command): void {
     .option('--dry-run', 'read and check the file, send nothing')
     .addHelpText('after', HELP)
     .action(async (file: string, options: Options, command: Command) => {
-      const { wait, settle, patience, progress, dryRun: isDry, ...rest } = options
+      const { wait, settle, patience, progress, dryRun: isDry, single, ...rest } = options
       const terminal = terminalOf(command)
       const code = isDry
         ? await dryRun(terminal, { file, ...rest })
@@ -66,6 +68,7 @@ export function batchCommand(program: Command): void {
             file,
             ...rest,
             ...(wait !== undefined && { waitSeconds: wait }),
+            transport: single ? 'requests' : 'stream',
             settleSeconds: settle,
             patienceSeconds: patience,
             progress: progress ? 'shown' : 'hidden',

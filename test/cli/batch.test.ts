@@ -142,7 +142,7 @@ describe('comanda batch', () => {
       busy: (seen, count) => (count < 3 ? { status: 503, headers: { 'retry-after': '0' } } : confirm(seen)),
       torn: (seen, count) => (count < 2 ? 'hang up' : confirm(seen)),
     })
-    const { code, out } = await batch(file('o.ndjson', ['busy', 'torn'].map(line)))
+    const { code, out } = await batch(file('o.ndjson', ['busy', 'torn'].map(line)), '--single')
     expect(code).toBe(0)
     expect(counted(out, 'confirmed')).toBe('2')
     const keysOf = (user: string) =>
@@ -152,6 +152,23 @@ describe('comanda batch', () => {
         .map((seen) => seen.key)
     expect([keysOf('busy').length, new Set(keysOf('busy')).size]).toEqual([3, 1])
     expect([keysOf('torn').length, new Set(keysOf('torn')).size]).toEqual([2, 1])
+  })
+
+  it('sends what a broken stream left open again, with the same keys, in another stream', async () => {
+    await listen({ torn: (seen, count) => (count < 3 ? 'hang up' : confirm(seen)) })
+    const users = Array.from({ length: 40 }, (_, i) => (i === 20 ? 'torn' : `u${i}`))
+    const { code, out, results } = await batch(file('o.ndjson', users.map(line)))
+    expect(code).toBe(0)
+    expect(counted(out, 'confirmed')).toBe('40')
+    expect(new Set(gateway.orders().map((seen) => seen.key)).size).toBe(40)
+    expect(results.map((result) => result.line)).toEqual(users.map((_, i) => i + 1))
+  })
+
+  it('takes the refusal of the whole stream as the answer to each order', async () => {
+    gateway = await fakeGateway(() => problem(404, 'not_found'), { bulk: 'missing' })
+    const { code, out } = await batch(file('o.ndjson', ['a', 'b'].map(line)))
+    expect(code).toBe(1)
+    expect(counted(out, 'failed: not_found')).toBe('2')
   })
 
   it('does not try again what was refused for good, nor after an error of the server', async () => {
@@ -211,7 +228,7 @@ describe('comanda batch', () => {
       'o.ndjson',
       Array.from({ length: 500 }, (_, i) => line(String(i))),
     )
-    const { code, out, err, results } = await batch(path, '--concurrency', '2', '--patience', '0')
+    const { code, out, err, results } = await batch(path, '--concurrency', '2', '--patience', '0', '--single')
     expect(code).toBe(1)
     expect(counted(out, 'confirmed')).toBe('5')
     expect(results.length).toBeLessThan(40)

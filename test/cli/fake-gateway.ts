@@ -1,24 +1,61 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { run } from '../../src/cli/main.ts'
+import { linesOf } from '../../src/platform/lines.ts'
 
 export type Seen = { method: string; path: string; key: string | undefined; prefer: string | undefined; body: Record<string, unknown> }
 export type Reply = { status: number; body?: unknown; headers?: Record<string, string> } | 'hang up'
 export type FakeGateway = { url: string; seen: Seen[]; orders(): Seen[]; close(): Promise<void> }
 
 /** A gateway that answers what `answer` says and remembers what it was asked. */
-export async function fakeGateway(answer: (seen: Seen, count: number) => Reply | Promise<Reply>): Promise<FakeGateway> {
+export async function fakeGateway(
+  answer: (seen: Seen, count: number) => Reply | Promise<Reply>,
+  { bulk = 'served' }: { bulk?: 'served' | 'missing' } = {},
+): Promise<FakeGateway> {
   const seen: Seen[] = []
   const server = createServer((request, response) => void handle(request, response))
 
+  const answered = async (one: Seen): Promise<Reply> => {
+    seen.push(one)
+    return answer(one, seen.filter((other) => other.key === one.key && other.path === one.path).length)
+  }
+
+  /** Each line as if it had come alone; "hang up" breaks the whole stream. */
+  async function handleBulk(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const prefer = request.headers.prefer as string | undefined
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+    const open: Promise<void>[] = []
+    for await (const { line, text } of linesOf(request, 1024 * 1024)) {
+      const { idempotency_key: key, ...body } = JSON.parse(text)
+      const tell = async () => {
+        const reply = await answered({ method: 'POST', path: '/orders', key, prefer, body })
+        if (reply === 'hang up') return void response.destroy()
+        const what = reply.status < 300 ? { order: reply.body } : { problem: reply.body ?? {} }
+        response.write(`${JSON.stringify({ line, status: reply.status, ...what })}\n`)
+      }
+      open.push(tell())
+    }
+    await Promise.all(open)
+    response.end()
+  }
+
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url === '/orders/bulk') {
+      if (bulk === 'served') return handleBulk(request, response).catch(() => {})
+      return reply(response, problem(404, 'not_found'))
+    }
     let text = ''
     for await (const chunk of request) text += chunk
     const { 'idempotency-key': key, prefer } = request.headers as Record<string, string | undefined>
-    const one = { method: request.method ?? '', path: request.url ?? '', key, prefer, body: text === '' ? {} : JSON.parse(text) }
+    const one = {
+      method: request.method ?? '',
+      path: request.url ?? '',
+      key,
+      prefer,
+      body: text === '' || request.url === '/orders/bulk' ? {} : JSON.parse(text),
+    }
     if (one.path === '/healthz') return reply(response, { status: 200, body: { status: 'ok' } })
-    seen.push(one)
-    reply(response, await answer(one, seen.filter((other) => other.key === key && other.path === one.path).length))
+    reply(response, await answered(one))
   }
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

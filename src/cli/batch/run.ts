@@ -1,5 +1,6 @@
-import { type Api, openApi, Unreachable } from '../api.ts'
+import { type Api, openApi } from '../api.ts'
 import { Failure } from '../failure.ts'
+import { patience, Unreachable } from '../patience.ts'
 import { count } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 import { type Format, type Input, openInput } from './input.ts'
@@ -11,6 +12,7 @@ import { exitCodeOf, type Run, resultTable } from './report.ts'
 import { type Answered, madeAtMs, type Result } from './result.ts'
 import { type Ending, sendAll } from './send.ts'
 import { settle } from './settle.ts'
+import { bulkPlacer, type Place } from './stream.ts'
 import { Tally } from './tally.ts'
 
 export type BatchOptions = {
@@ -18,6 +20,9 @@ export type BatchOptions = {
   url: string
   format?: Format
   concurrency: number
+  /** One stream for all orders, or a request for each. */
+  transport: 'stream' | 'requests'
+  /** How long the gateway may wait for an order's end; undefined: its own default. */
   waitSeconds?: number
   settleSeconds: number
   /** How long one order is tried again while no answer comes or the gateway is too busy. */
@@ -33,19 +38,21 @@ export type BatchOptions = {
 export async function runBatch(terminal: Terminal, options: BatchOptions): Promise<number> {
   const { url, waitSeconds, concurrency } = options
   const input = await openInput(options.file, options.format)
-  const api = openApi({
-    url,
-    connections: concurrency,
-    timeoutMs: ((waitSeconds ?? 5) + 15) * 1000,
-    patienceMs: options.patienceSeconds * 1000,
-  })
+  const timeoutMs = ((waitSeconds ?? 5) + 15) * 1000
+  const patienceMs = options.patienceSeconds * 1000
+  const api = openApi({ url, connections: concurrency, timeoutMs, patienceMs })
+  const prefer = waitSeconds === undefined ? undefined : waitSeconds === 0 ? 'respond-async' : `wait=${waitSeconds}`
+  const patient = patience(patienceMs)
+  const bulk = bulkPlacer({ url, prefer, timeoutMs, patience: patient })
+  const place = options.transport === 'stream' ? bulk.place : onePlacer(api, prefer)
   const interrupt = onInterrupt(terminal, () => {
+    patient.stop()
     api.stopRetrying()
     input.close()
   })
   try {
     await checkReachable(api)
-    const run = await sendAndSettle({ terminal, options, api, input, interrupt })
+    const run = await sendAndSettle({ terminal, options, api, place, input, interrupt })
     for (const example of run.summary.examples) terminal.err(terminal.colors.red(example))
     terminal.out(resultTable(terminal, run))
     if (run.ending.why !== 'end')
@@ -54,13 +61,26 @@ export async function runBatch(terminal: Terminal, options: BatchOptions): Promi
   } finally {
     interrupt.remove()
     input.close()
+    bulk.close()
     api.close()
   }
 }
 
-type Parts = { terminal: Terminal; options: BatchOptions; api: Api; input: Input; interrupt: Interrupt }
+/** A request for each order. */
+function onePlacer(api: Api, prefer: string | undefined): Place {
+  return (order, key) =>
+    api.send({
+      method: 'POST',
+      path: '/orders',
+      body: order,
+      headers: { 'idempotency-key': key, ...(prefer && { prefer }) },
+      isRepeatable: true,
+    })
+}
 
-async function sendAndSettle({ terminal, options, api, input, interrupt }: Parts): Promise<Run> {
+type Parts = { terminal: Terminal; options: BatchOptions; api: Api; place: Place; input: Input; interrupt: Interrupt }
+
+async function sendAndSettle({ terminal, options, api, place, input, interrupt }: Parts): Promise<Run> {
   const output = await openOutput(options.out)
   const tally = new Tally()
   const pending: Result[] = []
@@ -93,14 +113,7 @@ async function sendAndSettle({ terminal, options, api, input, interrupt }: Parts
     ? startProgress(terminal, { totalBytes: input.totalBytes, read: () => ({ orders: tally.seen, bytes, failures: tally.failures }) })
     : undefined
   try {
-    const sender = {
-      api,
-      concurrency: options.concurrency,
-      waitSeconds: options.waitSeconds,
-      keyOf: keyMaker(options.keyPrefix),
-      onResult,
-      onBytes,
-    }
+    const sender = { place, concurrency: options.concurrency, keyOf: keyMaker(options.keyPrefix), onResult, onBytes }
     const ending = await sendAll(input.entries, sender, interrupt).finally(() => progress?.stop())
     const sendingMs = performance.now() - started
     const still = await settle(pending, { api, seconds: options.settleSeconds, stop: interrupt, onResult: onSettled, onRound })

@@ -1,13 +1,12 @@
-import { type Api, Unreachable } from '../api.ts'
+import { Unreachable } from '../patience.ts'
 import type { OrderBody } from '../wire.ts'
 import type { BadEntry, Entry, GoodEntry } from './entry.ts'
 import { type Answered, type Outcome, type Result, resultOf } from './result.ts'
+import type { Place } from './stream.ts'
 
 export type Sender = {
-  api: Api
+  place: Place
   concurrency: number
-  /** Seconds the gateway may wait for an order's end; undefined: its own default. */
-  waitSeconds: number | undefined
   keyOf(order: OrderBody, reference: string): string
   onResult(result: Result, answered: Answered | undefined): void | Promise<void>
   /** How far into the input the work has come. */
@@ -34,7 +33,7 @@ export async function sendAll(entries: AsyncGenerator<Entry>, sender: Sender, st
       })
       if (next.done) return
       const entry = next.value
-      const { result, answered } = entry.kind === 'bad' ? badResult(entry) : await place(entry, sender)
+      const { result, answered } = entry.kind === 'bad' ? badResult(entry) : await placeOne(entry, sender)
       if (entry.kind === 'order') silent = result.http_status === null ? silent + 1 : 0
       if (silent >= mostSilent && ending.why === 'end') ending = { why: 'gateway lost', line: entry.line }
       await sender.onResult(result, answered)
@@ -47,15 +46,11 @@ export async function sendAll(entries: AsyncGenerator<Entry>, sender: Sender, st
   return stop.isAsked ? { why: 'stopped' } : ending
 }
 
-async function place(entry: GoodEntry, { api, waitSeconds, keyOf }: Sender): Promise<{ result: Result; answered: Answered | undefined }> {
+async function placeOne(entry: GoodEntry, { place, keyOf }: Sender): Promise<{ result: Result; answered: Answered | undefined }> {
   const key = keyOf(entry.order, entry.reference)
-  const prefer = waitSeconds === undefined ? undefined : waitSeconds === 0 ? 'respond-async' : `wait=${waitSeconds}`
-  const headers = { 'idempotency-key': key, ...(prefer && { prefer }) }
   const started = performance.now()
   try {
-    const { order, ...answered } = resultOf(
-      await api.send({ method: 'POST', path: '/orders', body: entry.order, headers, isRepeatable: true }),
-    )
+    const { order, ...answered } = resultOf(await place(entry.order, key))
     const result: Result = { line: entry.line, key, ...inOrder(answered), ms: Math.round((performance.now() - started) * 100) / 100 }
     return { result, answered: { ...answered, ...(order && { order }) } }
   } catch (error) {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Api, Unreachable } from '../api.ts'
+import type { Api } from '../api.ts'
+import { Unreachable } from '../patience.ts'
 import { type Answered, type Result, resultOf } from './result.ts'
 
 const AT_ONCE = 16

@@ -38,6 +38,7 @@ export async function importNorthwind(terminal: Terminal, options: ImportOptions
     const { url, concurrency, progress, out } = options
     const actual = new Map<number, Actual>()
     const code = await runBatch(terminal, {
+      transport: 'stream',
       file: options.ordersOut,
       format: 'ndjson',
       settleSeconds: 30,
