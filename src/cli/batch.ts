@@ -49,7 +49,7 @@ export function batchCommand(program: Command): void {
     .argument('<file>', 'JSON, NDJSON or CSV; - for standard input')
     .addOption(urlOption())
     .addOption(new Option('--format <format>', 'instead of looking at the content').choices(FORMATS))
-    .option('-c, --concurrency <n>', 'orders in flight at a time', wholeNumber(1), 64)
+    .option('-c, --concurrency <n>', 'orders in flight at a time', wholeNumber(1), 256)
     .option('--single', 'a request for each order instead of one stream for all')
     .option('--wait <seconds>', 'how long the gateway waits for the end of each order; 0: not at all', wholeNumber(0))
     .option('--settle <seconds>', 'how long to ask for the end of pending orders afterwards', wholeNumber(0), 30)
