@@ -10,7 +10,7 @@ export const nextStatuses: Record<PaymentStatus, readonly PaymentStatus[]> = {
   intent: ['unknown', 'authorised', 'declined', 'voiding', 'voided'],
   unknown: ['authorised', 'declined', 'voiding', 'voided'],
   authorised: ['capturing', 'captured', 'voiding', 'voided'],
-  declined: [],
+  declined: ['voiding'], // a live charge of a payment that was declined
   capturing: ['captured', 'authorised'], // back when the provider declines the capture
   captured: ['refunded'],
   voiding: ['voided'],
@@ -87,6 +87,10 @@ export function malformed({ method, token, amountMinor, currency }: AuthoriseCom
   }
   return undefined
 }
+
+/** Whether there must be a charge at the provider for it to be authorised. */
+export const usesProvider = ({ method, amount_minor }: Pick<Payment, 'method' | 'amount_minor'>): boolean =>
+  amount_minor > 0 && Object.hasOwn(METHODS, method) && METHODS[method]?.usesProvider === true
 
 /** Whether an authorisation is still to be had: neither decided nor to be voided. */
 export const isWanted = ({ status, void_requested }: Payment): boolean => (status === 'intent' || status === 'unknown') && !void_requested

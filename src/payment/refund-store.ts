@@ -61,6 +61,13 @@ export function settleRefunds(db: Database, settled: readonly Refund[]): Promise
   })
 }
 
+/** The refunds of these orders that the provider has not decided. */
+export function pendingRefunds(db: Database, orderIds: readonly string[]): Promise<Refund[]> {
+  return db.query<Refund>(sql`
+    select order_id, refund_id, amount_minor, status, refusal_code, refusal_message from refunds
+    where order_id = any(${orderIds}::uuid[]) and status = 'pending'`)
+}
+
 function book(tx: Transaction, payments: PaymentsById, finished: readonly Refund[]): void {
   const changes = [...Map.groupBy(finished, (refund) => refund.order_id)].map(([orderId, refunds]) => {
     const payment = payments.get(orderId) as Payment

@@ -88,6 +88,11 @@ export async function openDesk() {
       await database.db.query(sql`update refunds set resolve_at = now() - interval '1 second' where status = 'pending'`)
       await resolveOnce(context)
     },
+    /** Lets time pass for all payments and refunds. */
+    async age(by = '2 minutes') {
+      await database.db.query(sql`update payments set updated_at = now() - ${by}::interval`)
+      await database.db.query(sql`update refunds set created_at = now() - ${by}::interval`)
+    },
     status: async (orderId: string) => (await read(orderId))?.status,
     read,
     charges: (orderId: string) =>
