@@ -1,8 +1,8 @@
 import { type CallContext, ServerError, type ServiceImplementation, Status } from 'nice-grpc'
 import type { Broker } from '../broker/broker.ts'
-import type { OrdersServiceDefinition, PlaceOrderOutcome, ShipmentFact } from '../gen/comanda/v1/orders.ts'
+import type { OrdersServiceDefinition, PlaceOrderOutcome } from '../gen/comanda/v1/orders.ts'
 import type { Log } from '../platform/log.ts'
-import { type Answer, done, refused, toWire, unknown } from '../platform/outcome.ts'
+import { type Answer, done, refused, toWire } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import { acceptOrders, type ProductCheck } from './accept.ts'
 import { changeOrder } from './change.ts'
@@ -10,7 +10,8 @@ import type { Coordinator } from './coordinator.ts'
 import { deskService } from './desk.ts'
 import { alwaysUp, type Health } from './health.ts'
 import { orderMessage } from './messages.ts'
-import { type Change, nextStatuses, type Order, type OrderStatus, recordShipment, requestCancel } from './order.ts'
+import { type Change, nextStatuses, type Order, type OrderStatus, requestCancel } from './order.ts'
+import { recordFacts } from './record.ts'
 import * as store from './store.ts'
 
 const MAX_PAGE = 200
@@ -94,15 +95,8 @@ export function ordersService({
       return { outcomes: (await Promise.all(answers)).map((answer) => toWire(answer, orderMessage)) }
     },
     async recordShipments({ facts }) {
-      // One after the other where they are of one order; the writes of different orders are batched.
-      const byOrder = Map.groupBy(facts, (fact) => fact.orderId)
-      const answers = new Map<ShipmentFact, Answer<Order>>()
-      await Promise.all(
-        [...byOrder.values()].map(async (list) => {
-          for (const fact of list) answers.set(fact, await recordOne(fact))
-        }),
-      )
-      return { outcomes: facts.map((fact) => toWire(answers.get(fact) as Answer<Order>, orderMessage)) }
+      const answers = await recordFacts({ db, coordinator, log }, facts)
+      return { outcomes: answers.map((answer) => toWire(answer, orderMessage)) }
     },
   }
 
@@ -116,18 +110,6 @@ export function ordersService({
     const order = answer.kind === 'done' ? answer.value : undefined
     if (!order || order.status === 'cancelled' || order.work === 'cancel') return answer
     return refused('already_dispatched', `the goods of order ${orderId} have left`)
-  }
-
-  function recordOne(fact: ShipmentFact): Promise<Answer<Order>> {
-    const status = fact.status === 'delivered' ? 'delivered' : 'dispatched'
-    return change(fact.orderId, (order) => {
-      // Dispatched between our booking and our confirming: shipping tells us again when we know of it ourselves.
-      if (order.status === 'pending') return unknown(`order ${order.id} is not confirmed yet`)
-      if (!order.shipments.some((shipment) => shipment.id === fact.shipmentId))
-        return refused('unknown_shipment', `order ${order.id} has no shipment ${fact.shipmentId}`)
-      if (order.status === 'cancelled' || order.status === 'rejected') return refused('order_ended', `order ${order.id} is ${order.status}`)
-      return recordShipment(order, { shipmentId: fact.shipmentId, status }) ?? done(order)
-    })
   }
 
   /** The end of an order that this call did not start: here, in another process, or left by one that died. */

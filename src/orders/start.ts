@@ -9,6 +9,7 @@ import { productCheck } from './accept.ts'
 import { startCoordinator } from './coordinator.ts'
 import { startDrain } from './drain.ts'
 import { openFallbackQueue } from './fallback-queue.ts'
+import { startInbox } from './inbox.ts'
 import { ordersService } from './service.ts'
 import { connectServices } from './services.ts'
 
@@ -31,6 +32,7 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   const queue = openFallbackQueue({ broker, log })
   const coordinator = startCoordinator({ db, services, around, leaseMs, log, health, queue })
   const drain = await startDrain({ broker, coordinator, health, db, leaseMs, log })
+  const inbox = await startInbox({ broker, coordinator, db, leaseMs, log })
   const address = `${config.grpc.host}:${config.grpc.ports.orders}`
   const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log, health, broker }), {
     address,
@@ -40,7 +42,7 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   return {
     address,
     async stop() {
-      await Promise.all([server.stop(), coordinator.stop(DRAIN_MS), drain.stop(DRAIN_MS)])
+      await Promise.all([server.stop(), coordinator.stop(DRAIN_MS), drain.stop(DRAIN_MS), inbox.stop(DRAIN_MS)])
       await broker.close(BROKER_CLOSE_MS)
       services.close()
       catalogue.close()

@@ -151,6 +151,22 @@ export function claimParkedOrders(
     returning o.*`)
 }
 
+/** Takes up orders that wait for this service, whenever their time is: something has happened there. */
+export function claimWaitingOrders(
+  db: Database,
+  ids: readonly string[],
+  { service, leaseMs }: { service: string; leaseMs: number },
+): Promise<Order[]> {
+  return db.query<Order>(sql`
+    with claimed as (
+      select id from orders where id = any(${ids}::uuid[]) and work is not null and waiting_service = ${service} and dead_at is null
+      order by id for update skip locked
+    )
+    update orders o set epoch = epoch + 1, due_at = now() + ${leaseMs} * interval '1 ms'
+    from claimed where o.id = claimed.id
+    returning o.*`)
+}
+
 /** Keeps the lease of orders that this process still works on. */
 export async function renewLeases(db: Database, orders: readonly { id: string; epoch: number }[], leaseMs: number): Promise<void> {
   await db.query(sql`

@@ -2,13 +2,46 @@ import { type Database, rows, sql } from '../platform/postgres.ts'
 
 /** What must still be told: facts to orders, cancels to the carrier. */
 
-export type Fact = { id: number; order_id: string; number: number; location_id: string; status: 'dispatched' | 'delivered'; at: Date }
+export type Fact = {
+  id: number
+  order_id: string
+  number: number
+  location_id: string
+  status: 'dispatched' | 'delivered'
+  at: Date
+  /** The broker has it; orders has not answered for it yet. */
+  published_at: Date | null
+}
 
-/** Facts that orders is to be told now, the longest due first. */
-export function untoldFacts(db: Database, limit: number): Promise<Fact[]> {
-  return db.query<Fact>(sql`
-    select id, order_id, number, location_id, status, at from facts
-    where told_at is null and due_at <= now() order by due_at, id limit ${limit}::int`)
+/** An instance that dies with facts in hand leaves them to the others after this. */
+const LEASE_S = 20
+/** So long after its message orders is asked whether it knows the fact. */
+const CONFIRM_AFTER_S = 2
+
+/**
+ * Facts that orders is to be told now, the longest due first, each to one instance only. Taken row by row and never by "after the last id": a fact with a
+ * smaller id may commit later.
+ */
+export async function claimFacts(db: Database, limit: number): Promise<Fact[]> {
+  const facts = await db.query<Fact>(sql`
+    update facts f set due_at = now() + ${LEASE_S}::int * interval '1 second'
+    from (select id from facts where told_at is null and due_at <= now() order by due_at, id limit ${limit}::int for update skip locked) due
+    where f.id = due.id returning f.id, f.order_id, f.number, f.location_id, f.status, f.at, f.published_at`)
+  return facts.sort((a, b) => a.id - b.id)
+}
+
+/** The broker has confirmed their messages. */
+export async function markPublished(db: Database, facts: readonly Fact[]): Promise<void> {
+  if (facts.length === 0) return
+  await db.query(sql`
+    update facts set published_at = now(), due_at = now() + ${CONFIRM_AFTER_S}::int * interval '1 second'
+    where id = any(${facts.map((fact) => fact.id)}::bigint[])`)
+}
+
+/** Nobody could be told: due again at once. */
+export async function releaseFacts(db: Database, facts: readonly Fact[]): Promise<void> {
+  if (facts.length === 0) return
+  await db.query(sql`update facts set due_at = now() where id = any(${facts.map((fact) => fact.id)}::bigint[]) and told_at is null`)
 }
 
 /** Orders has answered these for good. */

@@ -1,9 +1,8 @@
-import { isUnavailable } from '../platform/grpc.ts'
 import type { Log } from '../platform/log.ts'
 import { startLoop } from '../platform/loop.ts'
-import type { Answer } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import { askCarrier, type Carrier } from './carrier.ts'
+import { type FactRelay, relayFactsOnce } from './fact-relay.ts'
 import * as store from './relay-store.ts'
 import { shipmentId } from './shipment.ts'
 
@@ -14,17 +13,14 @@ import { shipmentId } from './shipment.ts'
 
 const AT_MOST = 256
 
-/** How a fact reaches orders. Answers of `done` and `refused` are final; after `unknown` or an error it is told again. */
-export type TellOrders = (fact: store.Fact) => Promise<Answer<unknown>>
-
 export type Relay = { /** Look now: something was just written. */ wake(): void; stop(): Promise<void> }
 
-type Dependencies = { db: Database; carrier: Carrier; tellOrders: TellOrders; log: Log }
+type Dependencies = FactRelay & { carrier: Carrier }
 
 export function startRelay(dependencies: Dependencies): Relay {
   const { log } = dependencies
   const loops = [
-    startLoop({ name: 'telling orders', work: () => tellOrdersOnce(dependencies), log }),
+    startLoop({ name: 'telling orders', work: () => relayFactsOnce(dependencies), log }),
     startLoop({ name: 'telling the carrier', work: () => tellCarrierOnce(dependencies), log }),
   ]
   return {
@@ -37,35 +33,7 @@ export function startRelay(dependencies: Dependencies): Relay {
   }
 }
 
-/** @throws when orders can't be reached: then everything waits. Else only those facts wait that it can't take yet, or fails at. */
-async function tellOrdersOnce({ db, tellOrders, log }: Dependencies): Promise<'more' | 'idle'> {
-  const facts = await store.untoldFacts(db, AT_MOST)
-  const results = await Promise.allSettled(facts.map(tellOrders))
-  const told: store.Fact[] = []
-  const later: store.Fact[] = []
-  let unreachable: unknown
-  facts.forEach((fact, i) => {
-    const result = results[i] as (typeof results)[number]
-    const line = { order_id: fact.order_id, shipment_id: shipmentId({ orderId: fact.order_id, number: fact.number }), status: fact.status }
-    if (result.status === 'rejected') {
-      if (isUnavailable(result.reason)) unreachable = result.reason
-      else later.push(fact)
-      log.debug({ ...line, error: (result.reason as Error).message }, 'orders could not be told')
-      return
-    }
-    const answer = result.value
-    if (answer.kind === 'unknown') later.push(fact)
-    else told.push(fact)
-    if (answer.kind === 'done') log.info(line, 'orders was told')
-    if (answer.kind === 'refused') log.warn({ ...line, code: answer.code }, `orders does not take it: ${answer.message}`)
-  })
-  await store.markTold(db, told)
-  await store.tellLater(db, later)
-  if (unreachable) throw unreachable
-  return facts.length === AT_MOST ? 'more' : 'idle'
-}
-
-async function tellCarrierOnce({ db, carrier, log }: Dependencies): Promise<'more' | 'idle'> {
+async function tellCarrierOnce({ db, carrier, log }: { db: Database; carrier: Carrier; log: Log }): Promise<'more' | 'idle'> {
   const due = await store.carrierCancelsDue(db, AT_MOST)
   const keys = due.flatMap(({ order_id, numbers }) =>
     numbers.map((number) => ({ order_id, id: shipmentId({ orderId: order_id, number }) })),

@@ -1,3 +1,4 @@
+import { openBroker } from '../broker/open.ts'
 import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
 import { batched } from '../platform/batched.ts'
@@ -11,6 +12,8 @@ import { startRelay } from './relay.ts'
 import type { Fact } from './relay-store.ts'
 import { shippingService } from './service.ts'
 import { shipmentId } from './shipment.ts'
+
+const BROKER_CLOSE_MS = 1_000
 
 export const startShipping: StartService = async ({ config, databaseUrl, log }) => {
   await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
@@ -29,7 +32,8 @@ export const startShipping: StartService = async ({ config, databaseUrl, log }) 
     },
     { max: 256, concurrency: 1, splitOn },
   )
-  const relay = startRelay({ db, carrier, tellOrders, log })
+  const broker = openBroker(config, log)
+  const relay = startRelay({ db, carrier, tellOrders, publish: (messages) => broker.publish('orders.facts', messages), log })
   const address = `${config.grpc.host}:${config.grpc.ports.shipping}`
   const server = await serveGrpc(ShippingServiceDefinition, shippingService({ db, carrier, relay, log }), {
     address,
@@ -41,6 +45,7 @@ export const startShipping: StartService = async ({ config, databaseUrl, log }) 
     async stop() {
       await server.stop()
       await relay.stop()
+      await broker.close(BROKER_CLOSE_MS)
       orders.close()
       await db.close()
     },

@@ -12,6 +12,9 @@ import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
 import { OrdersStandIn } from './orders-stand-in.ts'
 
+/** The broker is down all the time here: orders is told directly. */
+const NO_BROKER = 'postgres://127.0.0.1:1/none'
+
 let database: TestDatabase
 let service: RunningService
 let client: GrpcClient<typeof ShippingServiceDefinition>
@@ -19,7 +22,12 @@ const orders = new OrdersStandIn()
 beforeAll(async () => {
   database = await testDatabase('shipping')
   await orders.open()
-  const config = readConfig({ SHIPPING_PORT: '56054', ORDERS_ADDRESS: `127.0.0.1:${orders.port}`, RPC_TIMEOUT_MS: '2000' })
+  const config = readConfig({
+    SHIPPING_PORT: '56054',
+    ORDERS_ADDRESS: `127.0.0.1:${orders.port}`,
+    RPC_TIMEOUT_MS: '2000',
+    BROKER_DATABASE_URL: NO_BROKER,
+  })
   service = await startShipping({ config, databaseUrl: database.url, log: silentLog() })
   client = connectGrpc(ShippingServiceDefinition, service.address, 5_000)
 })

@@ -1,0 +1,96 @@
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { embeddedUrls } from '../../src/platform/embedded-postgres.ts'
+import { type System, startSystem } from '../support/system.ts'
+import { until } from '../support/until.ts'
+import { comanda, shop } from './shop.ts'
+
+/** Payment is away, over real processes: orders are taken all the same, wait in the fallback queue, and end by themselves. */
+
+const ORDERS = 400
+const AT_ONCE = 16
+let system: System
+let client: ReturnType<typeof shop>
+
+beforeAll(async () => {
+  system = await startSystem({ LEASE_MS: '3000' })
+  client = shop(system)
+}, 90_000)
+afterAll(() => system.stop(), 60_000)
+
+/** Orders one after the other from many hands. @returns the ids, and how long each answer took in ms. */
+async function placeMany(count: number, product: string): Promise<{ ids: string[]; statuses: number[]; tookMs: number[] }> {
+  const placed: { ids: string[]; statuses: number[]; tookMs: number[] } = { ids: [], statuses: [], tookMs: [] }
+  const hand = async (share: number) => {
+    for (let i = 0; i < share; i++) {
+      const began = performance.now()
+      const { status, body } = await client.place({ [product]: 1 })
+      placed.tookMs.push(performance.now() - began)
+      placed.ids.push(body.id)
+      placed.statuses.push(status)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, () => hand(count / AT_ONCE)))
+  return placed
+}
+
+type Queue = {
+  parked: { service: string; count: number; service_is_down: boolean }[]
+  broker: { is_up: boolean; queues: { name: string; ready: number }[] }
+}
+const queue = async () => (await client.call('GET', '/queue')).body as unknown as Queue
+const knownDown = () => until('payment to be known down', async () => (await queue()).parked.some((one) => one.service_is_down))
+const inWords = (ms: number[]) => {
+  const sorted = ms.toSorted((a, b) => a - b)
+  return `p50 ${Math.round(sorted[sorted.length >> 1] ?? 0)} ms, p99 ${Math.round(sorted[Math.floor(sorted.length * 0.99)] ?? 0)} ms`
+}
+
+async function allConfirmed(ids: readonly string[]): Promise<void> {
+  for (const id of ids) expect((await client.final(id, 90)).status).toBe('confirmed')
+  const audit = await comanda(system, 'audit')
+  expect(audit.code, audit.out).toBe(0)
+}
+
+describe('while payment is paused', () => {
+  it('orders are answered 202, wait in the queue, and all end when it goes on', { timeout: 240_000 }, async () => {
+    await client.product('outage', { madrid: 10_000 })
+    const { payment = 0 } = system.pids()
+    process.kill(payment, 'SIGSTOP')
+    const first = await client.place({ outage: 1 })
+    expect([first.status, (first.body.waiting as { service: string }).service]).toEqual([202, 'payment'])
+    await knownDown()
+    const placed = await placeMany(ORDERS, 'outage')
+    console.log(`${ORDERS} orders with payment paused: ${inWords(placed.tookMs)}`)
+    expect(new Set(placed.statuses)).toEqual(new Set([202]))
+    expect((await queue()).parked).toMatchObject([{ service: 'payment', work: 'place', count: ORDERS + 1 }])
+    process.kill(payment, 'SIGCONT')
+    const began = performance.now()
+    await until('the queue to be empty', async () => (await queue()).parked.length === 0, 90)
+    console.log(`drained in ${((performance.now() - began) / 1000).toFixed(1)} s`)
+    await allConfirmed([first.body.id, ...placed.ids])
+  })
+
+  it('and the broker loses everything, all end just the same', { timeout: 240_000 }, async () => {
+    await client.product('amnesia', { madrid: 10_000 })
+    const { payment = 0 } = system.pids()
+    process.kill(payment, 'SIGSTOP')
+    await client.place({ amnesia: 1 })
+    await knownDown()
+    const placed = await placeMany(ORDERS / 2, 'amnesia')
+    const urls = await embeddedUrls(system.env.DATA_DIR ?? '')
+    await dropEverything(urls?.broker ?? '')
+    process.kill(payment, 'SIGCONT')
+    await allConfirmed(placed.ids)
+  })
+})
+
+/** All tables of a database, as a disk that came back empty. */
+async function dropEverything(url: string): Promise<void> {
+  const db = new pg.Client({ connectionString: url })
+  await db.connect()
+  try {
+    await db.query('drop schema public cascade; create schema public')
+  } finally {
+    await db.end()
+  }
+}
