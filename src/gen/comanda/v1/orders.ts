@@ -238,7 +238,7 @@ export interface RecordShipmentsResponse {
 export interface GetQueueRequest {
 }
 
-export interface Queue {
+export interface GetQueueResponse {
   /** By service and work. */
   parked: ParkedOrders[];
   deadLetters: number;
@@ -3023,12 +3023,12 @@ export const GetQueueRequest: MessageFns<GetQueueRequest> = {
   },
 };
 
-function createBaseQueue(): Queue {
+function createBaseGetQueueResponse(): GetQueueResponse {
   return { parked: [], deadLetters: 0, brokerIsUp: false, brokerQueues: [] };
 }
 
-export const Queue: MessageFns<Queue> = {
-  encode(message: Queue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const GetQueueResponse: MessageFns<GetQueueResponse> = {
+  encode(message: GetQueueResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.parked) {
       ParkedOrders.encode(v!, writer.uint32(10).fork()).join();
     }
@@ -3044,7 +3044,7 @@ export const Queue: MessageFns<Queue> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Queue {
+  decode(input: BinaryReader | Uint8Array, length?: number): GetQueueResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -3053,7 +3053,7 @@ export const Queue: MessageFns<Queue> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseQueue();
+      const message = createBaseGetQueueResponse();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3101,11 +3101,11 @@ export const Queue: MessageFns<Queue> = {
     }
   },
 
-  create(base?: DeepPartial<Queue>): Queue {
-    return Queue.fromPartial(base ?? {});
+  create(base?: DeepPartial<GetQueueResponse>): GetQueueResponse {
+    return GetQueueResponse.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Queue>): Queue {
-    const message = createBaseQueue();
+  fromPartial(object: DeepPartial<GetQueueResponse>): GetQueueResponse {
+    const message = createBaseGetQueueResponse();
     message.parked = object.parked?.map((e) => ParkedOrders.fromPartial(e)) || [];
     message.deadLetters = object.deadLetters ?? 0;
     message.brokerIsUp = object.brokerIsUp ?? false;
@@ -4337,7 +4337,7 @@ export const OrdersServiceDefinition = {
       name: "GetQueue",
       requestType: GetQueueRequest as typeof GetQueueRequest,
       requestStream: false,
-      responseType: Queue as typeof Queue,
+      responseType: GetQueueResponse as typeof GetQueueResponse,
       responseStream: false,
       options: {},
     },
@@ -4408,7 +4408,7 @@ export interface OrdersServiceImplementation<CallContextExt = {}> {
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<RecordShipmentsResponse>>;
   /** The fallback queue: what waits, for whom and since when, and how the broker stands. */
-  getQueue(request: GetQueueRequest, context: CallContext & CallContextExt): Promise<DeepPartial<Queue>>;
+  getQueue(request: GetQueueRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetQueueResponse>>;
   /** The dead-letter desk: orders whose work will not end by itself. */
   listDeadLetters(
     request: ListDeadLettersRequest,
@@ -4459,7 +4459,7 @@ export interface OrdersServiceClient<CallOptionsExt = {}> {
     options?: CallOptions & CallOptionsExt,
   ): Promise<RecordShipmentsResponse>;
   /** The fallback queue: what waits, for whom and since when, and how the broker stands. */
-  getQueue(request: DeepPartial<GetQueueRequest>, options?: CallOptions & CallOptionsExt): Promise<Queue>;
+  getQueue(request: DeepPartial<GetQueueRequest>, options?: CallOptions & CallOptionsExt): Promise<GetQueueResponse>;
   /** The dead-letter desk: orders whose work will not end by itself. */
   listDeadLetters(
     request: DeepPartial<ListDeadLettersRequest>,
