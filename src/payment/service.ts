@@ -6,6 +6,7 @@ import { authorisePayments } from './authorise.ts'
 import { capturePayments } from './capture.ts'
 import type { PaymentContext } from './context.ts'
 import type { Payment } from './payment.ts'
+import { reconciliationCalls } from './reconcile/service.ts'
 import { refundPayments } from './refund.ts'
 import { readPayments } from './store.ts'
 import { voidPayments } from './void.ts'
@@ -14,7 +15,10 @@ import { voidPayments } from './void.ts'
 export const NOT_FOUND_IS_FINAL_AFTER_MS = 60_000
 
 /** payment over gRPC. Rules in payment.ts; each command in the file of its name; SQL in the stores; the provider behind provider.ts. */
-export function paymentService(context: PaymentContext): ServiceImplementation<PaymentServiceDefinition> {
+export function paymentService(
+  context: PaymentContext,
+  wakeReconciler: () => void = () => {},
+): ServiceImplementation<PaymentServiceDefinition> {
   const tell = (commands: readonly { orderId: string; requestId: string }[], answers: readonly Answer<Payment>[], words: string) => {
     answers.forEach((answer, i) => {
       const line = { order_id: commands[i]?.orderId, request_id: commands[i]?.requestId }
@@ -27,6 +31,7 @@ export function paymentService(context: PaymentContext): ServiceImplementation<P
   }
   const orderIds = (commands: readonly { orderId: string }[]) => commands.map((command) => command.orderId)
   return {
+    ...reconciliationCalls(context, wakeReconciler),
     async authorizePayments({ commands }) {
       return tell(commands, await authorisePayments(context, commands), 'authorised')
     },

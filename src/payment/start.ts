@@ -1,11 +1,16 @@
+import { openBroker } from '../broker/open.ts'
 import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
 import { serveGrpc } from '../platform/grpc.ts'
 import { migrate } from '../platform/migrate.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
 import { simulatedProvider } from './providers/simulated.ts'
+import { startReconciler } from './reconcile/runs.ts'
+import { startRelay } from './relay.ts'
 import { startResolver } from './resolver.ts'
 import { NOT_FOUND_IS_FINAL_AFTER_MS, paymentService } from './service.ts'
+
+const BROKER_CLOSE_MS = 1_000
 
 export const startPayment: StartService = async ({ config, databaseUrl, log }) => {
   await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
@@ -17,12 +22,19 @@ export const startPayment: StartService = async ({ config, databaseUrl, log }) =
   const provider = simulatedProvider({ db: providerDb })
   const address = `${config.grpc.host}:${config.grpc.ports.payment}`
   const context = { db, provider, log, notFoundIsFinalAfterMs: NOT_FOUND_IS_FINAL_AFTER_MS }
-  const resolver = startResolver(context)
-  const server = await serveGrpc(PaymentServiceDefinition, paymentService(context), { address, log, faults: config.faults })
+  const broker = openBroker(config, log)
+  const reconciler = startReconciler(context, config.reconcileEveryMs)
+  const loops = [startResolver(context), startRelay({ db, broker, log }), reconciler]
+  const server = await serveGrpc(PaymentServiceDefinition, paymentService(context, reconciler.wake), {
+    address,
+    log,
+    faults: config.faults,
+  })
   return {
     address,
     async stop() {
-      await Promise.all([server.stop(), resolver.stop()])
+      await Promise.all([server.stop(), ...loops.map((loop) => loop.stop())])
+      await broker.close(BROKER_CLOSE_MS)
       await db.close()
       await providerDb.close()
     },

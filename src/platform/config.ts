@@ -64,6 +64,11 @@ export const SETTINGS = {
     default: '10',
     meaning: 'Work refused, or failed for a reason nobody foresaw, so often is laid on the dead-letter desk',
   },
+  RECONCILE_EVERY_MS: {
+    kind: 'integer',
+    default: '600000',
+    meaning: "How often payment compares its book with the payment provider's",
+  },
   RPC_TIMEOUT_MS: { kind: 'integer', default: '5000', meaning: 'Deadline of one call between services' },
   WAIT_MS: { kind: 'integer', default: '5000', meaning: 'How long POST /orders waits for the end before it answers 202' },
   COMANDA_FAULTS: {
@@ -90,6 +95,7 @@ export type Config = {
   dataDir: string
   log: { dir: string; level: string; terminal: boolean }
   leaseMs: number
+  reconcileEveryMs: number
   /** When orders stops trying. */
   limits: { maxAgeMs: number; maxAttempts: number }
   /** Unset counts as off, save where the whole system is started on one machine to try it. */
@@ -179,6 +185,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     dataDir: resolve(values.DATA_DIR),
     log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
     leaseMs: Number(values.LEASE_MS),
+    reconcileEveryMs: Number(values.RECONCILE_EVERY_MS),
     limits: { maxAgeMs: Number(values.PARKED_MAX_AGE_MS), maxAttempts: Number(values.DEAD_AFTER_ATTEMPTS) },
     faults: (values.COMANDA_FAULTS as 'on' | 'off' | '') || (isProduction(values.NODE_ENV) ? 'off' : 'unset'),
   }

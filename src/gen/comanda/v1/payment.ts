@@ -100,6 +100,116 @@ export interface GetPaymentsResponse {
   payments: Payment[];
 }
 
+export interface ReconcileRequest {
+  commands: ReconcileCommand[];
+}
+
+export interface ReconcileCommand {
+  reconciliationId: string;
+  requestId: string;
+  /** Charges made and payments whose money moved since then; everything when left out. */
+  since:
+    | Date
+    | undefined;
+  /** Only look. */
+  dryRun: boolean;
+}
+
+export interface ReconcileResponse {
+  outcomes: ReconciliationOutcome[];
+}
+
+export interface ReconciliationOutcome {
+  outcome: { $case: "done"; value: Reconciliation } | { $case: "refused"; value: Refusal } | {
+    $case: "unknown";
+    value: Unknown;
+  } | undefined;
+}
+
+export interface Reconciliation {
+  id: string;
+  /** waiting, running, done, failed */
+  status: string;
+  dryRun: boolean;
+  since: Date | undefined;
+  requestedAt: Date | undefined;
+  endedAt:
+    | Date
+    | undefined;
+  /** Why it failed, or failed the last time and is tried again. */
+  error: string;
+  /** How many were compared. */
+  charges: number;
+  payments: number;
+  repaired: number;
+  raised: number;
+  wouldRepair: number;
+  wouldRaise: number;
+  /** Under way or too young to be judged: not counted as different. */
+  notSettled: number;
+  /** The provider could not tell. */
+  notTold: number;
+  /** 500 at most. */
+  findings: ReconciliationFinding[];
+}
+
+export interface ReconciliationFinding {
+  /** Of the charge: auth:<order id>. */
+  key: string;
+  /** Empty: the key is none of ours. */
+  orderId: string;
+  /** The provider's own name for the charge. */
+  ref: string;
+  /** missing_here, missing_there, unwanted_charge, in_between, ref_differs, status_differs, amount_differs, refunds_differ */
+  kind: string;
+  message: string;
+  /** repaired, raised, would_repair, would_raise */
+  outcome: string;
+}
+
+export interface GetReconciliationsRequest {
+  reconciliationIds: string[];
+}
+
+export interface GetReconciliationsResponse {
+  /** In the order of the request; one that does not exist is left out. */
+  reconciliations: Reconciliation[];
+}
+
+export interface ListDiscrepanciesRequest {
+  queries: DiscrepancyQuery[];
+}
+
+export interface DiscrepancyQuery {
+  /** The id of the last one of the page before; 0 for the first page. */
+  after: number;
+  limit: number;
+  /** Resolved ones too. */
+  all: boolean;
+}
+
+export interface ListDiscrepanciesResponse {
+  pages: DiscrepancyPage[];
+}
+
+export interface DiscrepancyPage {
+  discrepancies: Discrepancy[];
+  /** 0: there are no more. */
+  next: number;
+}
+
+export interface Discrepancy {
+  id: number;
+  key: string;
+  orderId: string;
+  ref: string;
+  kind: string;
+  message: string;
+  firstSeen: Date | undefined;
+  lastSeen: Date | undefined;
+  resolvedAt: Date | undefined;
+}
+
 function createBasePayment(): Payment {
   return {
     orderId: "",
@@ -1208,6 +1318,1199 @@ export const GetPaymentsResponse: MessageFns<GetPaymentsResponse> = {
   },
 };
 
+function createBaseReconcileRequest(): ReconcileRequest {
+  return { commands: [] };
+}
+
+export const ReconcileRequest: MessageFns<ReconcileRequest> = {
+  encode(message: ReconcileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.commands) {
+      ReconcileCommand.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReconcileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReconcileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.commands.push(ReconcileCommand.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReconcileRequest>): ReconcileRequest {
+    return ReconcileRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReconcileRequest>): ReconcileRequest {
+    const message = createBaseReconcileRequest();
+    message.commands = object.commands?.map((e) => ReconcileCommand.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReconcileCommand(): ReconcileCommand {
+  return { reconciliationId: "", requestId: "", since: undefined, dryRun: false };
+}
+
+export const ReconcileCommand: MessageFns<ReconcileCommand> = {
+  encode(message: ReconcileCommand, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reconciliationId !== "") {
+      writer.uint32(10).string(message.reconciliationId);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(26).fork()).join();
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(32).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReconcileCommand {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReconcileCommand();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reconciliationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReconcileCommand>): ReconcileCommand {
+    return ReconcileCommand.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReconcileCommand>): ReconcileCommand {
+    const message = createBaseReconcileCommand();
+    message.reconciliationId = object.reconciliationId ?? "";
+    message.requestId = object.requestId ?? "";
+    message.since = object.since ?? undefined;
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBaseReconcileResponse(): ReconcileResponse {
+  return { outcomes: [] };
+}
+
+export const ReconcileResponse: MessageFns<ReconcileResponse> = {
+  encode(message: ReconcileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.outcomes) {
+      ReconciliationOutcome.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReconcileResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReconcileResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.outcomes.push(ReconciliationOutcome.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReconcileResponse>): ReconcileResponse {
+    return ReconcileResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReconcileResponse>): ReconcileResponse {
+    const message = createBaseReconcileResponse();
+    message.outcomes = object.outcomes?.map((e) => ReconciliationOutcome.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReconciliationOutcome(): ReconciliationOutcome {
+  return { outcome: undefined };
+}
+
+export const ReconciliationOutcome: MessageFns<ReconciliationOutcome> = {
+  encode(message: ReconciliationOutcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.outcome?.$case) {
+      case "done":
+        Reconciliation.encode(message.outcome.value, writer.uint32(10).fork()).join();
+        break;
+      case "refused":
+        Refusal.encode(message.outcome.value, writer.uint32(18).fork()).join();
+        break;
+      case "unknown":
+        Unknown.encode(message.outcome.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReconciliationOutcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReconciliationOutcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.outcome = { $case: "done", value: Reconciliation.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = { $case: "refused", value: Refusal.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outcome = { $case: "unknown", value: Unknown.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReconciliationOutcome>): ReconciliationOutcome {
+    return ReconciliationOutcome.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReconciliationOutcome>): ReconciliationOutcome {
+    const message = createBaseReconciliationOutcome();
+    switch (object.outcome?.$case) {
+      case "done": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "done", value: Reconciliation.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "refused": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "refused", value: Refusal.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "unknown": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "unknown", value: Unknown.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseReconciliation(): Reconciliation {
+  return {
+    id: "",
+    status: "",
+    dryRun: false,
+    since: undefined,
+    requestedAt: undefined,
+    endedAt: undefined,
+    error: "",
+    charges: 0,
+    payments: 0,
+    repaired: 0,
+    raised: 0,
+    wouldRepair: 0,
+    wouldRaise: 0,
+    notSettled: 0,
+    notTold: 0,
+    findings: [],
+  };
+}
+
+export const Reconciliation: MessageFns<Reconciliation> = {
+  encode(message: Reconciliation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.status !== "") {
+      writer.uint32(18).string(message.status);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(24).bool(message.dryRun);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(34).fork()).join();
+    }
+    if (message.requestedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.requestedAt), writer.uint32(42).fork()).join();
+    }
+    if (message.endedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.endedAt), writer.uint32(50).fork()).join();
+    }
+    if (message.error !== "") {
+      writer.uint32(58).string(message.error);
+    }
+    if (message.charges !== 0) {
+      writer.uint32(64).int64(message.charges);
+    }
+    if (message.payments !== 0) {
+      writer.uint32(72).int64(message.payments);
+    }
+    if (message.repaired !== 0) {
+      writer.uint32(80).int64(message.repaired);
+    }
+    if (message.raised !== 0) {
+      writer.uint32(88).int64(message.raised);
+    }
+    if (message.wouldRepair !== 0) {
+      writer.uint32(96).int64(message.wouldRepair);
+    }
+    if (message.wouldRaise !== 0) {
+      writer.uint32(104).int64(message.wouldRaise);
+    }
+    if (message.notSettled !== 0) {
+      writer.uint32(112).int64(message.notSettled);
+    }
+    if (message.notTold !== 0) {
+      writer.uint32(120).int64(message.notTold);
+    }
+    for (const v of message.findings) {
+      ReconciliationFinding.encode(v!, writer.uint32(130).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Reconciliation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReconciliation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.status = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.requestedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.endedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.charges = longToNumber(reader.int64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.payments = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.repaired = longToNumber(reader.int64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.raised = longToNumber(reader.int64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.wouldRepair = longToNumber(reader.int64());
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.wouldRaise = longToNumber(reader.int64());
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.notSettled = longToNumber(reader.int64());
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.notTold = longToNumber(reader.int64());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.findings.push(ReconciliationFinding.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Reconciliation>): Reconciliation {
+    return Reconciliation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Reconciliation>): Reconciliation {
+    const message = createBaseReconciliation();
+    message.id = object.id ?? "";
+    message.status = object.status ?? "";
+    message.dryRun = object.dryRun ?? false;
+    message.since = object.since ?? undefined;
+    message.requestedAt = object.requestedAt ?? undefined;
+    message.endedAt = object.endedAt ?? undefined;
+    message.error = object.error ?? "";
+    message.charges = object.charges ?? 0;
+    message.payments = object.payments ?? 0;
+    message.repaired = object.repaired ?? 0;
+    message.raised = object.raised ?? 0;
+    message.wouldRepair = object.wouldRepair ?? 0;
+    message.wouldRaise = object.wouldRaise ?? 0;
+    message.notSettled = object.notSettled ?? 0;
+    message.notTold = object.notTold ?? 0;
+    message.findings = object.findings?.map((e) => ReconciliationFinding.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReconciliationFinding(): ReconciliationFinding {
+  return { key: "", orderId: "", ref: "", kind: "", message: "", outcome: "" };
+}
+
+export const ReconciliationFinding: MessageFns<ReconciliationFinding> = {
+  encode(message: ReconciliationFinding, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.orderId !== "") {
+      writer.uint32(18).string(message.orderId);
+    }
+    if (message.ref !== "") {
+      writer.uint32(26).string(message.ref);
+    }
+    if (message.kind !== "") {
+      writer.uint32(34).string(message.kind);
+    }
+    if (message.message !== "") {
+      writer.uint32(42).string(message.message);
+    }
+    if (message.outcome !== "") {
+      writer.uint32(50).string(message.outcome);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReconciliationFinding {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReconciliationFinding();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.orderId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.outcome = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReconciliationFinding>): ReconciliationFinding {
+    return ReconciliationFinding.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReconciliationFinding>): ReconciliationFinding {
+    const message = createBaseReconciliationFinding();
+    message.key = object.key ?? "";
+    message.orderId = object.orderId ?? "";
+    message.ref = object.ref ?? "";
+    message.kind = object.kind ?? "";
+    message.message = object.message ?? "";
+    message.outcome = object.outcome ?? "";
+    return message;
+  },
+};
+
+function createBaseGetReconciliationsRequest(): GetReconciliationsRequest {
+  return { reconciliationIds: [] };
+}
+
+export const GetReconciliationsRequest: MessageFns<GetReconciliationsRequest> = {
+  encode(message: GetReconciliationsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.reconciliationIds) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetReconciliationsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetReconciliationsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reconciliationIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetReconciliationsRequest>): GetReconciliationsRequest {
+    return GetReconciliationsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetReconciliationsRequest>): GetReconciliationsRequest {
+    const message = createBaseGetReconciliationsRequest();
+    message.reconciliationIds = object.reconciliationIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGetReconciliationsResponse(): GetReconciliationsResponse {
+  return { reconciliations: [] };
+}
+
+export const GetReconciliationsResponse: MessageFns<GetReconciliationsResponse> = {
+  encode(message: GetReconciliationsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.reconciliations) {
+      Reconciliation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetReconciliationsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetReconciliationsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reconciliations.push(Reconciliation.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetReconciliationsResponse>): GetReconciliationsResponse {
+    return GetReconciliationsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetReconciliationsResponse>): GetReconciliationsResponse {
+    const message = createBaseGetReconciliationsResponse();
+    message.reconciliations = object.reconciliations?.map((e) => Reconciliation.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseListDiscrepanciesRequest(): ListDiscrepanciesRequest {
+  return { queries: [] };
+}
+
+export const ListDiscrepanciesRequest: MessageFns<ListDiscrepanciesRequest> = {
+  encode(message: ListDiscrepanciesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.queries) {
+      DiscrepancyQuery.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDiscrepanciesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDiscrepanciesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.queries.push(DiscrepancyQuery.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDiscrepanciesRequest>): ListDiscrepanciesRequest {
+    return ListDiscrepanciesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDiscrepanciesRequest>): ListDiscrepanciesRequest {
+    const message = createBaseListDiscrepanciesRequest();
+    message.queries = object.queries?.map((e) => DiscrepancyQuery.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDiscrepancyQuery(): DiscrepancyQuery {
+  return { after: 0, limit: 0, all: false };
+}
+
+export const DiscrepancyQuery: MessageFns<DiscrepancyQuery> = {
+  encode(message: DiscrepancyQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.after !== 0) {
+      writer.uint32(8).int64(message.after);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).int32(message.limit);
+    }
+    if (message.all !== false) {
+      writer.uint32(24).bool(message.all);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiscrepancyQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiscrepancyQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.after = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DiscrepancyQuery>): DiscrepancyQuery {
+    return DiscrepancyQuery.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiscrepancyQuery>): DiscrepancyQuery {
+    const message = createBaseDiscrepancyQuery();
+    message.after = object.after ?? 0;
+    message.limit = object.limit ?? 0;
+    message.all = object.all ?? false;
+    return message;
+  },
+};
+
+function createBaseListDiscrepanciesResponse(): ListDiscrepanciesResponse {
+  return { pages: [] };
+}
+
+export const ListDiscrepanciesResponse: MessageFns<ListDiscrepanciesResponse> = {
+  encode(message: ListDiscrepanciesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.pages) {
+      DiscrepancyPage.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDiscrepanciesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDiscrepanciesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pages.push(DiscrepancyPage.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDiscrepanciesResponse>): ListDiscrepanciesResponse {
+    return ListDiscrepanciesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDiscrepanciesResponse>): ListDiscrepanciesResponse {
+    const message = createBaseListDiscrepanciesResponse();
+    message.pages = object.pages?.map((e) => DiscrepancyPage.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDiscrepancyPage(): DiscrepancyPage {
+  return { discrepancies: [], next: 0 };
+}
+
+export const DiscrepancyPage: MessageFns<DiscrepancyPage> = {
+  encode(message: DiscrepancyPage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.discrepancies) {
+      Discrepancy.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.next !== 0) {
+      writer.uint32(16).int64(message.next);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiscrepancyPage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiscrepancyPage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.discrepancies.push(Discrepancy.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.next = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DiscrepancyPage>): DiscrepancyPage {
+    return DiscrepancyPage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiscrepancyPage>): DiscrepancyPage {
+    const message = createBaseDiscrepancyPage();
+    message.discrepancies = object.discrepancies?.map((e) => Discrepancy.fromPartial(e)) || [];
+    message.next = object.next ?? 0;
+    return message;
+  },
+};
+
+function createBaseDiscrepancy(): Discrepancy {
+  return {
+    id: 0,
+    key: "",
+    orderId: "",
+    ref: "",
+    kind: "",
+    message: "",
+    firstSeen: undefined,
+    lastSeen: undefined,
+    resolvedAt: undefined,
+  };
+}
+
+export const Discrepancy: MessageFns<Discrepancy> = {
+  encode(message: Discrepancy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.key !== "") {
+      writer.uint32(18).string(message.key);
+    }
+    if (message.orderId !== "") {
+      writer.uint32(26).string(message.orderId);
+    }
+    if (message.ref !== "") {
+      writer.uint32(34).string(message.ref);
+    }
+    if (message.kind !== "") {
+      writer.uint32(42).string(message.kind);
+    }
+    if (message.message !== "") {
+      writer.uint32(50).string(message.message);
+    }
+    if (message.firstSeen !== undefined) {
+      Timestamp.encode(toTimestamp(message.firstSeen), writer.uint32(58).fork()).join();
+    }
+    if (message.lastSeen !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastSeen), writer.uint32(66).fork()).join();
+    }
+    if (message.resolvedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.resolvedAt), writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Discrepancy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiscrepancy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.orderId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.firstSeen = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.lastSeen = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.resolvedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Discrepancy>): Discrepancy {
+    return Discrepancy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Discrepancy>): Discrepancy {
+    const message = createBaseDiscrepancy();
+    message.id = object.id ?? 0;
+    message.key = object.key ?? "";
+    message.orderId = object.orderId ?? "";
+    message.ref = object.ref ?? "";
+    message.kind = object.kind ?? "";
+    message.message = object.message ?? "";
+    message.firstSeen = object.firstSeen ?? undefined;
+    message.lastSeen = object.lastSeen ?? undefined;
+    message.resolvedAt = object.resolvedAt ?? undefined;
+    return message;
+  },
+};
+
 /** PaymentService owns payments: one per order, its id is the order's id. */
 export type PaymentServiceDefinition = typeof PaymentServiceDefinition;
 export const PaymentServiceDefinition = {
@@ -1257,6 +2560,31 @@ export const PaymentServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Has payment's book compared with the provider's, both ways, and answers at once: the comparison may take long. Keyed by reconciliation id. */
+    reconcile: {
+      name: "Reconcile",
+      requestType: ReconcileRequest as typeof ReconcileRequest,
+      requestStream: false,
+      responseType: ReconcileResponse as typeof ReconcileResponse,
+      responseStream: false,
+      options: {},
+    },
+    getReconciliations: {
+      name: "GetReconciliations",
+      requestType: GetReconciliationsRequest as typeof GetReconciliationsRequest,
+      requestStream: false,
+      responseType: GetReconciliationsResponse as typeof GetReconciliationsResponse,
+      responseStream: false,
+      options: {},
+    },
+    listDiscrepancies: {
+      name: "ListDiscrepancies",
+      requestType: ListDiscrepanciesRequest as typeof ListDiscrepanciesRequest,
+      requestStream: false,
+      responseType: ListDiscrepanciesResponse as typeof ListDiscrepanciesResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -1284,6 +2612,16 @@ export interface PaymentServiceImplementation<CallContextExt = {}> {
     request: GetPaymentsRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetPaymentsResponse>>;
+  /** Has payment's book compared with the provider's, both ways, and answers at once: the comparison may take long. Keyed by reconciliation id. */
+  reconcile(request: ReconcileRequest, context: CallContext & CallContextExt): Promise<DeepPartial<ReconcileResponse>>;
+  getReconciliations(
+    request: GetReconciliationsRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<GetReconciliationsResponse>>;
+  listDiscrepancies(
+    request: ListDiscrepanciesRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListDiscrepanciesResponse>>;
 }
 
 export interface PaymentServiceClient<CallOptionsExt = {}> {
@@ -1310,6 +2648,16 @@ export interface PaymentServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetPaymentsRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetPaymentsResponse>;
+  /** Has payment's book compared with the provider's, both ways, and answers at once: the comparison may take long. Keyed by reconciliation id. */
+  reconcile(request: DeepPartial<ReconcileRequest>, options?: CallOptions & CallOptionsExt): Promise<ReconcileResponse>;
+  getReconciliations(
+    request: DeepPartial<GetReconciliationsRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<GetReconciliationsResponse>;
+  listDiscrepancies(
+    request: DeepPartial<ListDiscrepanciesRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListDiscrepanciesResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
