@@ -8,6 +8,7 @@ import { faultCommand } from './fault.ts'
 import { importCommand } from './import.ts'
 import { orderCommand } from './order.ts'
 import { productsCommand } from './products.ts'
+import { queueCommand } from './queue.ts'
 import { serveCommand } from './serve.ts'
 import { stockCommand } from './stock.ts'
 
@@ -18,6 +19,7 @@ Start here
   comanda order watch <id>                         see what happens to it
   comanda products --low                           what is nearly sold out
   comanda batch orders.csv --out results.ndjson    send a file of orders
+  comanda queue                                    what waits, and for whom
   comanda doctor                                   what runs, what is reachable, what is wrong
 
 "comanda <command> --help" tells more. The gateway is found at --url or COMANDA_URL.`
@@ -39,6 +41,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     orderCommand,
     productsCommand,
     stockCommand,
+    queueCommand,
     batchCommand,
     importCommand,
     auditCommand,

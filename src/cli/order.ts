@@ -8,7 +8,7 @@ import { colored, showOrder } from './show-order.ts'
 import { type Cell, money, table } from './table.ts'
 import { terminalOf } from './terminal.ts'
 import { watchOrder } from './watch.ts'
-import { type ItemBody, type OrderJson, problemOf } from './wire.ts'
+import { type ExplanationJson, type ItemBody, type OrderJson, problemOf } from './wire.ts'
 
 type PlaceOptions = { user: string; method: string; token?: string; wait?: number; key?: string; json?: true }
 
@@ -23,6 +23,7 @@ export function orderCommand(program: Command): void {
     )
   addPlace(order)
   addReads(order)
+  addExplain(order)
   addWatch(order)
   addCancel(order)
 }
@@ -118,6 +119,26 @@ function addReads(order: Command): void {
             ? JSON.stringify(orders, null, 2)
             : table(terminal, { heads: ['order', 'status', 'user', 'items', 'total', 'made'], rows }),
         )
+      }),
+    )
+}
+
+function addExplain(order: Command): void {
+  order
+    .command('explain')
+    .description('Tell in plain words what happened to an order, what it waits for and what comes next.')
+    .argument('<id>')
+    .addOption(urlOption())
+    .addOption(jsonOption())
+    .action((id: string, options: { json?: true }, command: Command) =>
+      withApi(command, async (api) => {
+        const told = await api.get<ExplanationJson>(`/orders/${encodeURIComponent(id)}/explain`)
+        const terminal = terminalOf(command)
+        if (options.json) return terminal.out(JSON.stringify(told, null, 2))
+        const { bold, dim } = terminal.colors
+        terminal.out(bold(told.summary))
+        for (const { at, text } of told.happened) terminal.out(`${dim(at)}  ${text}`)
+        terminal.out(`Next: ${told.next}`)
       }),
     )
 }

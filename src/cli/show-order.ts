@@ -38,6 +38,8 @@ export function showOrder(terminal: Terminal, order: OrderJson): string {
 }
 
 export function showWaiting(waiting: NonNullable<OrderJson['waiting']>): string {
+  if (waiting.dead_since)
+    return `lies on the dead-letter desk since ${waiting.dead_since} (${waiting.dead_reason}): could not ${waiting.work}: ${waiting.reason}`
   const forWhom = waiting.service ? `waits for ${waiting.service}` : 'is being worked on'
   const next = waiting.next_try_at ? `, next try ${waiting.next_try_at}` : ''
   return `${forWhom} to ${waiting.work}${waiting.reason ? ` (${waiting.reason})` : ''}${next}`

@@ -49,10 +49,49 @@ export type OrderJson = {
     since: string | null
     next_try_at: string | null
     attempts: number
+    dead_since?: string | null
+    dead_reason?: string | null
   } | null
   created_at: string
 }
 
+export type ExplanationJson = {
+  summary: string
+  happened: { at: string; text: string }[]
+  waits_for: string | null
+  next: string
+  next_at: string | null
+}
+export type QueueJson = {
+  parked: {
+    service: string
+    work: string
+    count: number
+    oldest_since: string | null
+    next_try_at: string | null
+    service_is_down: boolean
+  }[]
+  dead_letters: number
+  broker: { is_up: boolean; queues: { name: string; ready: number; delayed: number; in_flight: number; dead: number }[] }
+}
+export type DeadLetterJson = {
+  order_id: string
+  status: string
+  work: string
+  service: string
+  dead_since: string
+  dead_reason: string
+  last_error: string
+  attempts: number
+}
+export type ResolvedJson = {
+  dry_run: boolean
+  count: number
+  orders: string[]
+  refused: { order_id: string; code: string; detail: string }[]
+  more: boolean
+}
+export type DeadMessageJson = { key: string; queue: string; body: unknown; error: string; attempts: number; died_at: string }
 export type EventJson = { id: string; type: string; at: string; data: Record<string, unknown> }
 export type ProductJson = {
   id: string

@@ -45,6 +45,11 @@ export const EventsView = Type.Object({
   ),
 })
 
+export const ExplanationView = Type.Object({
+  ...{ order_id: str, status: str, summary: str, happened: Type.Array(Type.Object({ at: str, text: str })) },
+  ...{ waits_for: textOrNull, next: str, next_at: textOrNull },
+})
+
 export const QueueView = Type.Object({
   parked: Type.Array(
     Type.Object({

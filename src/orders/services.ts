@@ -75,16 +75,20 @@ const PROBE_MS = 1_000
 /** grpc.health.v1.HealthCheckResponse.ServingStatus */
 const SERVING = 1
 
-/** A breaker that asks the service's standard health check. */
+/** A breaker that asks the standard health check of each instance: a service is down when none answers. */
 function watch(service: StepService, address: string, log: Log): { breaker: Breaker; close(): void } {
-  const client = connectGrpc(HealthDefinition, address, PROBE_MS)
-  const probe = async () => (await client.check({ service: '' })).status === SERVING
-  const breaker = breakerFor({ service, probe, random: Math.random, log })
+  const instances = address.split(',').map((one) => connectGrpc(HealthDefinition, one, PROBE_MS))
+  const isServing = async (instance: (typeof instances)[number]) => {
+    const { status } = await instance.check({ service: '' })
+    if (status !== SERVING) throw new Error('not serving')
+    return true
+  }
+  const breaker = breakerFor({ service, probe: () => Promise.any(instances.map(isServing)), random: Math.random, log })
   return {
     breaker,
     close() {
       breaker.close()
-      client.close()
+      for (const instance of instances) instance.close()
     },
   }
 }

@@ -2,10 +2,11 @@ import type { Order } from '../../gen/comanda/v1/orders.ts'
 import { isUuid } from '../../platform/ids.ts'
 import type { App, GatewayDependencies } from '../dependencies.ts'
 import { doneOrThrow, invalid, Problem } from '../errors.ts'
+import { explain } from '../explain.ts'
 import { idempotencyKey, placeCommand } from '../place-command.ts'
 import { placing } from '../placing.ts'
 import { CancelBody, OrderId, OrdersQuery, PlaceHeaders, PlaceOrderBody } from '../schemas.ts'
-import { EventsView, OrdersView, OrderView } from '../view-schemas.ts'
+import { EventsView, ExplanationView, OrdersView, OrderView } from '../view-schemas.ts'
 import { eventView, orderView } from '../views.ts'
 import { type WaitingRoom, waitFrom } from '../wait.ts'
 
@@ -54,6 +55,18 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
     const { id } = await known(request.params.id)
     const history = await clients.listOrderEvents(id)
     return { events: (history?.events ?? []).map(eventView) }
+  })
+
+  const explained = {
+    summary: 'An order in plain words: what happened, what it waits for, what comes next',
+    tags,
+    params: OrderId,
+    response: { 200: ExplanationView },
+  }
+  app.get('/orders/:id/explain', { schema: explained, config }, async (request) => {
+    const order = await known(request.params.id)
+    const history = await clients.listOrderEvents(order.id)
+    return explain(order, history?.events ?? [], new Date())
   })
 
   const cancel = {
