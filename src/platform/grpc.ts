@@ -150,8 +150,8 @@ export function connectGrpc<S extends CompatServiceDefinition>(definition: S, ad
 /** Whether a failed call says nothing about what was decided: the service is down, slow, or the connection broke. */
 export function isUnavailable(error: unknown): boolean {
   if ((error as Error)?.name === 'AbortError') return true
-  return (
-    error instanceof ClientError &&
-    [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.RESOURCE_EXHAUSTED, Status.CANCELLED].includes(error.code)
-  )
+  if (!(error instanceof ClientError)) return false
+  // A connection that breaks in the middle of a frame is told as an error of the protocol. What a service itself says is never worded so.
+  if (error.code === Status.INTERNAL) return error.details.startsWith('Received RST_STREAM')
+  return [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.RESOURCE_EXHAUSTED, Status.CANCELLED].includes(error.code)
 }

@@ -1,8 +1,9 @@
+import { constants, createServer as createHttp2Server } from 'node:http2'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { ServerError, Status } from 'nice-grpc'
 import { afterEach, describe, expect, it } from 'vitest'
 import { InventoryServiceDefinition, Product } from '../../src/gen/comanda/v1/inventory.ts'
-import { connectGrpc, type GrpcClient, type GrpcServer, serveGrpc } from '../../src/platform/grpc.ts'
+import { connectGrpc, type GrpcClient, type GrpcServer, isUnavailable, serveGrpc } from '../../src/platform/grpc.ts'
 import { openLog } from '../../src/platform/log.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { until } from '../support/until.ts'
@@ -156,4 +157,24 @@ it('a client of one instance finds it again when it is back', async () => {
   await expect(whoAnswers(inventory)).rejects.toMatchObject({ code: Status.UNAVAILABLE })
   await serve({ getProducts: async () => ({ products: [Product.fromPartial({ id: 'again' })] }) }, first.address)
   await until('it to be found', () => whoAnswers(inventory).catch(() => undefined))
+})
+
+it('a connection that breaks in the middle of an answer says nothing about what was decided', async () => {
+  const server = createHttp2Server()
+  server.on('stream', (stream) => stream.on('error', () => {}).close(constants.NGHTTP2_PROTOCOL_ERROR))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  open.push({ stop: async () => void server.close() })
+  const call = whoAnswers(client(`127.0.0.1:${(server.address() as { port: number }).port}`))
+  const error = await call.catch((error: unknown) => error)
+  expect(error).toMatchObject({ code: Status.INTERNAL })
+  expect(isUnavailable(error)).toBe(true)
+})
+
+it('what a service itself calls an internal error is none of the connection', async () => {
+  const one = await instance('one', () => {
+    throw new Error('a bug')
+  })
+  const error = await whoAnswers(client(one.address)).catch((error: unknown) => error)
+  expect(error).toMatchObject({ code: Status.INTERNAL })
+  expect(isUnavailable(error)).toBe(false)
 })
