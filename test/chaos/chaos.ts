@@ -2,16 +2,16 @@ import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type AuditReport, audit } from '../../src/audit/audit.ts'
 import { until } from '../support/until.ts'
-import { chance } from './chance.ts'
+import { type Chance, chance } from './chance.ts'
 import { type Customers, openShop } from './customers.ts'
-import { openJournal, readJournal } from './journal.ts'
+import { type Journal, openJournal, readJournal } from './journal.ts'
 import { type Nemesis, unleash } from './nemesis.ts'
 import { pause } from './pause.ts'
 import { drawHarm, drawOrders, ownDeaths, seconds, share } from './report.ts'
 import { type Door, shopDoor } from './shop-door.ts'
-import { newProduct, PRODUCTS_ON_SALE } from './shopping.ts'
+import { type Body, newProduct, PRODUCTS_ON_SALE } from './shopping.ts'
 import { type ChaosSystem, startChaosSystem } from './system.ts'
-import { judge, readOrders } from './verdict.ts'
+import { judge, readArrivals, readOrders } from './verdict.ts'
 
 /** One run: start, harm under load, heal, wait for rest, judge. */
 
@@ -29,6 +29,7 @@ const AUDIT_EVERY_MS = 10_000
 /** Healed, everything must have ended within this time. A payment may take a minute: only then is "no such charge" final. */
 const REST_WITHIN_MS = 150_000
 const EXAMPLES = 5
+const REPEATS = 200
 
 /** @returns what does not hold; nothing when all is well. */
 export async function run(options: ChaosOptions): Promise<string[]> {
@@ -42,13 +43,15 @@ export async function run(options: ChaosOptions): Promise<string[]> {
     await system.ready()
     await stockShelves(system)
     await system.database.checkpoint()
-    const journalPath = join(dir, 'logs', 'journal.ndjson')
-    const journal = await openJournal(journalPath)
+    const journal = await openJournal(join(dir, 'logs', 'journal.ndjson'))
     const door = shopDoor({ gateways: system.gateways, journal, chance: chance(seed, 'gateways') })
     const customers = openShop({ door, seed, perSecond: options.perSecond })
-    const nemesis = unleash(system, chance(seed, 'nemesis'), (deed) =>
-      appendFileSync(join(dir, 'logs', 'nemesis.ndjson'), `${JSON.stringify(deed)}\n`),
-    )
+    const nemesis = unleash({
+      system,
+      chance: chance(seed, 'nemesis'),
+      wipeAfterMs: chance(seed, 'wiping').between(0.3, 0.7) * options.minutes * 60_000,
+      tell: (deed) => appendFileSync(join(dir, 'logs', 'nemesis.ndjson'), `${JSON.stringify(deed)}\n`),
+    })
     const problems = await harm({ options, system, customers, nemesis, door })
     await nemesis.stop()
     const healedAt = performance.now()
@@ -59,18 +62,21 @@ export async function run(options: ChaosOptions): Promise<string[]> {
     if (stillOpen.length > 0) problems.push(`${stillOpen.length} orders had not ended: ${stillOpen.slice(0, EXAMPLES).join(', ')}`)
     const report = await audit(system.urls, { waitMs: Math.max(5_000, REST_WITHIN_MS - (performance.now() - healedAt)) })
     const restMs = performance.now() - healedAt
+    const repeats = await sendAgain({ door, journal, chance: chance(seed, 'repeats') })
     await journal.close()
-
-    const orders = await readOrders(system.urls.orders)
-    const written = readJournal(journalPath)
+    const books = {
+      journal: readJournal(journal.path),
+      orders: await readOrders(system.urls.orders),
+      arrivals: await readArrivals(system.urls.inventory),
+    }
     say(drawHarm(nemesis.deeds, swallowed))
-    say(drawOrders({ orders, journal: written, tookMs: customers.tookMs }))
+    say(drawOrders({ ...books, tookMs: customers.tookMs }))
     const startsMs = system.instances.flatMap((instance) => instance.startsMs)
     say(
-      `${startsMs.length} starts of services, each ready after ${seconds(share(startsMs, 0.5))} (half of them), ${seconds(share(startsMs, 1))} at most.`,
+      `${startsMs.length} starts of services, ready after ${seconds(share(startsMs, 0.5))} (median), ${seconds(share(startsMs, 1))} at most.`,
     )
-    say(`${nemesis.kills()} kills. At rest ${seconds(restMs)} after healing. ${inWords(report)}`)
-    for (const [sentence, examples] of judge(written, orders))
+    say(`${nemesis.kills()} kills. At rest ${seconds(restMs)} after healing. ${repeats} keys sent again. ${inWords(report)}`)
+    for (const [sentence, examples] of judge(books))
       problems.push(`${sentence}: ${examples.length} times not so; ${examples.slice(0, EXAMPLES).join('; ')}`)
     problems.push(...customers.complaints, ...broken(report), ...ownDeaths(system.instances).map((words) => `died by itself: ${words}`))
     if (door.counts.internal > 0) problems.push(`${door.counts.internal} answers were 500 internal_error`)
@@ -79,6 +85,18 @@ export async function run(options: ChaosOptions): Promise<string[]> {
   } finally {
     await system.stop()
   }
+}
+
+/** Keys of orders long ended, sent once more; the judge holds the answers against the first ones. @returns how many. */
+async function sendAgain({ door, journal, chance }: { door: Door; journal: Journal; chance: Chance }): Promise<number> {
+  const sent = new Map<string, Body>()
+  for (const entry of readJournal(journal.path)) if (entry.kind === 'sends' && !sent.has(entry.key)) sent.set(entry.key, entry.body as Body)
+  const keys = [...sent.keys()].filter(() => chance.happens(Math.min(1, REPEATS / sent.size)))
+  for (const key of keys) {
+    const place = () => door.place({ key, body: sent.get(key) as Body, prefer: undefined, gateway: chance.whole(0, 1) })
+    await until(`${key} to be answered again`, place)
+  }
+  return keys.length
 }
 
 async function stockShelves({ gateways }: ChaosSystem): Promise<void> {

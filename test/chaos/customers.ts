@@ -1,9 +1,12 @@
 import { type Chance, chance } from './chance.ts'
 import { pause } from './pause.ts'
 import type { Answer, Door, OrderSeen } from './shop-door.ts'
-import { drawPlan, type Plan } from './shopping.ts'
+import { drawDelivery, drawPlan, type Plan, RECEIPT } from './shopping.ts'
 
-/** Customers who never give up: each order is sent with its key until it has a final answer, and followed to its end. */
+/**
+ * Customers who never give up: each order is sent with its key until it has a final answer, and followed to its end. And a supplier of the same kind,
+ * whose goods are to be counted once.
+ */
 export type Customers = {
   /** Orders begun, and those of them that have come to their end. */
   progress(): { begun: number; ended: number }
@@ -23,6 +26,7 @@ export type Customers = {
 const AGAIN_MS = [100, 1_000] as const
 const LOOK_MS = [250, 750] as const
 const LATER_MS = [300, 3_000] as const
+const SUPPLY_MS = [500, 1_500] as const
 /** At most this many orders open at once. */
 const OPEN_AT_MOST = 400
 
@@ -48,16 +52,29 @@ export function openShop({ door, seed, perSecond }: Options): Customers {
       .then(() => void (isHome || open.delete(plan.key)))
     open.set(plan.key, shopping)
   }
+  const supply = async () => {
+    for (let n = 1; !isClosed; n++) {
+      const own = chance(seed, `delivery ${n}`)
+      const { productId, body } = drawDelivery(own, n)
+      const delivery = insisting({ chance: own, isHome: () => isHome })(() => door.ask('receive', productId, body), AGAIN_MS)
+      open.set(
+        body.receipt_id,
+        delivery.then(() => void (isHome || open.delete(body.receipt_id))),
+      )
+      await pause(own.between(...SUPPLY_MS))
+    }
+  }
   const run = async () => {
+    void supply()
     while (!isClosed) {
       // Arrivals at random moments (a Poisson process).
       await pause((-Math.log(1 - arrivals.number()) * 1_000) / perSecond)
       if (!isClosed && open.size < OPEN_AT_MOST) begin()
     }
-    while (open.size > 0 && !isHome) await Promise.race([Promise.all(open.values()), pause(200)])
+    while (open.size > 0 && !isHome) await pause(200)
   }
   return {
-    progress: () => ({ begun, ended: begun - open.size }),
+    progress: () => ({ begun, ended: begun - [...open.keys()].filter((key) => !key.startsWith(RECEIPT)).length }),
     tookMs,
     complaints,
     close: () => {
@@ -73,15 +90,19 @@ export function openShop({ door, seed, perSecond }: Options): Customers {
 
 type Means = { door: Door; chance: Chance; isHome(): boolean; complain(words: string): void }
 
-function customerOf({ door, chance, isHome, complain }: Means): (plan: Plan, atItsEnd: () => void) => Promise<void> {
-  /** Again and again until there is something. */
-  async function insist<T>(attempt: () => Promise<T | undefined>, betweenMs: readonly [number, number]): Promise<T | undefined> {
+/** Again and again until there is something. */
+function insisting({ chance, isHome }: Pick<Means, 'chance' | 'isHome'>) {
+  return async <T>(attempt: () => Promise<T | undefined>, betweenMs: readonly [number, number]): Promise<T | undefined> => {
     for (;;) {
       const found = await attempt()
       if (found !== undefined || isHome()) return found
       await pause(chance.between(...betweenMs))
     }
   }
+}
+
+function customerOf({ door, chance, isHome, complain }: Means): (plan: Plan, atItsEnd: () => void) => Promise<void> {
+  const insist = insisting({ chance, isHome })
 
   async function send({ key, body, prefer, twice }: Plan): Promise<Answer | undefined> {
     const first = chance.whole(0, 1)
@@ -89,7 +110,8 @@ function customerOf({ door, chance, isHome, complain }: Means): (plan: Plan, atI
     if (twice) {
       const both = await Promise.all([0, 1].map((gateway) => door.place({ key, body, prefer, gateway })))
       const [one, other] = both
-      if (one && other && idOf(one) !== idOf(other)) complain(`${key}: sent twice at once, it became ${idOf(one)} and ${idOf(other)}`)
+      if (one && other && idOf(one) && idOf(other) && idOf(one) !== idOf(other))
+        complain(`${key}: sent twice at once, it became ${idOf(one)} and ${idOf(other)}`)
       const answer = one ?? other
       if (answer) return answer
     }
@@ -107,7 +129,7 @@ function customerOf({ door, chance, isHome, complain }: Means): (plan: Plan, atI
     const body = plan.again === 'same body' ? plan.body : { ...plan.body, user_id: 'somebody-else' }
     const answer = await insist(() => door.place({ ...plan, body, gateway: chance.whole(0, 1) }), AGAIN_MS)
     if (!answer) return
-    if (plan.again === 'same body' && idOf(answer) !== orderId)
+    if (plan.again === 'same body' && orderId && idOf(answer) !== orderId)
       complain(`${plan.key}: sent again it was ${idOf(answer)} instead of ${orderId}`)
     if (plan.again === 'other body' && orderId && answer.body.code !== 'idempotency_key_reused')
       complain(`${plan.key}: sent again with another body it was answered ${answer.status} ${answer.body.code ?? idOf(answer)}`)

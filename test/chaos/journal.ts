@@ -9,21 +9,22 @@ export type Entry =
   | { kind: 'not answered'; key: string; why: string }
   /** A status of an order, read between two moments (ms). */
   | { kind: 'saw'; order_id: string; order_status: string; from: number; until: number }
-  | { kind: 'asks'; what: string; id: string }
+  | { kind: 'asks'; what: string; id: string; body?: unknown }
   | { kind: 'told'; what: string; id: string; status: number; code?: string }
 export type Written = Entry & { at: string }
 
 export type Journal = {
+  path: string
   /** Resolves when the entry is on the disk. Those that come while the disk works go together. */
   write(entry: Entry): Promise<void>
   close(): Promise<void>
 }
 
 export async function openJournal(path: string): Promise<Journal> {
-  return journalOn(await open(path, 'a'))
+  return { path, ...journalOn(await open(path, 'a')) }
 }
 
-export function journalOn(file: Pick<FileHandle, 'appendFile' | 'datasync' | 'close'>): Journal {
+export function journalOn(file: Pick<FileHandle, 'appendFile' | 'datasync' | 'close'>): Omit<Journal, 'path'> {
   let waiting: { line: string; resolve(): void; reject(error: unknown): void }[] = []
   let working: Promise<void> | undefined
 

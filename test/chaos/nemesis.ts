@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { until } from '../support/until.ts'
 import type { Chance } from './chance.ts'
 import type { Instance } from './keeper.ts'
 import type { Link } from './link.ts'
@@ -9,7 +10,7 @@ import type { ChaosSystem } from './system.ts'
 
 /** What it did: for the log and for the table at the end. */
 export type Deed = { kind: Kind; target: string; detail?: string; at: string }
-export type Kind = keyof typeof WEIGHTS
+export type Kind = keyof typeof WEIGHTS | 'wipe broker'
 
 /** How often each is drawn. */
 const WEIGHTS = {
@@ -17,6 +18,7 @@ const WEIGHTS = {
   'kill both': 5,
   'kill postgres': 4,
   'kill everything': 1,
+  'kill broker': 3,
   pause: 12,
   'swallow commit': 16,
   'reset database link': 3,
@@ -26,7 +28,7 @@ const WEIGHTS = {
   'slow database link': 3,
   'slow service link': 3,
 }
-const KILLS: readonly string[] = ['kill', 'kill both', 'kill postgres', 'kill everything']
+const KILLS: readonly string[] = ['kill', 'kill both', 'kill postgres', 'kill everything', 'kill broker']
 export const isKill = ({ kind }: Deed) => KILLS.includes(kind)
 
 const BETWEEN_MS = [300, 1_500] as const
@@ -44,15 +46,22 @@ export type Nemesis = {
   stop(): Promise<void>
 }
 
-export function unleash(system: ChaosSystem, chance: Chance, tell: (deed: Deed) => void): Nemesis {
+type Options = {
+  system: ChaosSystem
+  chance: Chance /** When the broker loses all that it holds. */
+  wipeAfterMs: number
+  tell(deed: Deed): void
+}
+
+export function unleash({ system, chance, wipeAfterMs, tell }: Options): Nemesis {
   const deeds: Deed[] = []
   const mending = new Set<Promise<void>>()
   const failures: Error[] = []
   const stopped = new AbortController()
   setMaxListeners(0, stopped.signal)
-  const until = (ms: number) => Promise.race([pause(ms), new Promise((resolve) => stopped.signal.addEventListener('abort', resolve))])
+  const atMost = (ms: number) => Promise.race([pause(ms), new Promise((resolve) => stopped.signal.addEventListener('abort', resolve))])
   const later = (ms: number, mend: () => void | Promise<void>) => {
-    const done = until(ms)
+    const done = atMost(ms)
       .then(mend)
       .catch((error: Error) => failures.push(error))
       .then(() => void mending.delete(done))
@@ -67,16 +76,27 @@ export function unleash(system: ChaosSystem, chance: Chance, tell: (deed: Deed) 
 
   const run = async () => {
     while (!stopped.signal.aborted) {
-      await until(chance.between(...BETWEEN_MS))
+      await atMost(chance.between(...BETWEEN_MS))
       // On a slow machine all would be starting all the time, and nothing be under way that could be lost.
       while (
         !stopped.signal.aborted &&
         system.instances.filter((instance) => instance.isWell()).length < WELL_AT_LEAST * system.instances.length
       )
-        await until(100)
+        await atMost(100)
       if (!stopped.signal.aborted) await harm[chance.weighted(WEIGHTS)]()
     }
   }
+  later(wipeAfterMs, async () => {
+    // PostgreSQL may just be dead.
+    const { messages, dead } = await until('the broker to tell what it holds', () => system.broker.holds().catch(() => undefined), 120)
+    const wipe = () =>
+      system.broker.wipe().then(
+        () => true,
+        () => false,
+      )
+    await until('the broker to be emptied', wipe, 120)
+    note('wipe broker', 'broker', `${messages} messages, ${dead} dead letters`)
+  })
   const ended = run()
   return {
     deeds,
@@ -99,9 +119,10 @@ type Means = {
   note(kind: Kind, target: string, detail?: string): void
 }
 
-function harms({ system, chance, later, note }: Means): Record<Kind, () => Promise<void> | void> {
-  const { instances, database, databaseLinks, serviceLinks, leaseMs } = system
+function harms({ system, chance, later, note }: Means): Record<keyof typeof WEIGHTS, () => Promise<void> | void> {
+  const { instances, database, broker, databaseLinks, serviceLinks, leaseMs } = system
   let isPostgresDown = false
+  let isBrokerDown = false
 
   const kill = (kind: Kind, instance: Instance) => instance.kill() && note(kind, instance.name)
   const killPostgres = async (kind: Kind) => {
@@ -158,6 +179,18 @@ function harms({ system, chance, later, note }: Means): Record<Kind, () => Promi
     'kill everything': async () => {
       for (const instance of instances) kill('kill everything', instance)
       await killPostgres('kill everything')
+    },
+    'kill broker': async () => {
+      // The one in PostgreSQL dies with it.
+      if (isBrokerDown || !broker.kill) return
+      isBrokerDown = true
+      await broker.kill()
+      const downMs = Math.round(chance.between(...DOWN_MS))
+      note('kill broker', 'broker', `down for ${downMs} ms and its start`)
+      later(downMs, async () => {
+        await broker.start?.()
+        isBrokerDown = false
+      })
     },
     pause: () => {
       const instance = pickVictim()

@@ -7,6 +7,13 @@ import type { Body } from './shopping.ts'
 export type OrderSeen = { id: string; status: string; waiting: unknown; shipments: { id: string }[] }
 export type Answer = { status: number; body: Partial<OrderSeen> & { code?: string; order_id?: string } }
 
+/** What can be asked for, by the id of what. */
+const PATHS = {
+  cancel: (orderId: string) => `/orders/${orderId}/cancel`,
+  dispatch: (shipmentId: string) => `/shipments/${shipmentId}/dispatch`,
+  deliver: (shipmentId: string) => `/shipments/${shipmentId}/deliver`,
+  receive: (productId: string) => `/products/${productId}/receive`,
+}
 const PATIENCE_MS = 12_000
 
 export type Door = {
@@ -14,8 +21,8 @@ export type Door = {
   place(order: { key: string; body: Body; prefer: string | undefined; gateway: number }): Promise<Answer | undefined>
   /** How the order stands; undefined when nobody says. */
   look(orderId: string): Promise<OrderSeen | undefined>
-  /** Asks for something until it is done or refused. `what` is cancel, dispatch or deliver. */
-  ask(what: 'cancel' | 'dispatch' | 'deliver', id: string): Promise<Answer | undefined>
+  /** Asks for something, once. */
+  ask(what: keyof typeof PATHS, id: string, body?: unknown): Promise<Answer | undefined>
   /** Requests by how they ended. */
   counts: { answered: number; later: number; silent: number; internal: number }
 }
@@ -77,10 +84,9 @@ export function shopDoor({ gateways, journal, chance }: Options): Door {
       await journal.write({ kind: 'saw', order_id: orderId, order_status: order.status, from, until: performance.now() })
       return order
     },
-    async ask(what, id) {
-      await journal.write({ kind: 'asks', what, id })
-      const path = what === 'cancel' ? `/orders/${id}/cancel` : `/shipments/${id}/${what}`
-      const answer = await call(anyGateway(), path, { method: 'POST' })
+    async ask(what, id, body) {
+      await journal.write({ kind: 'asks', what, id, ...(body !== undefined && { body }) })
+      const answer = await call(anyGateway(), PATHS[what](id), body === undefined ? { method: 'POST' } : post(body))
       if (answer instanceof Error) return undefined
       const { code } = answer.body
       await journal.write({ kind: 'told', what, id, status: answer.status, ...(code !== undefined && { code }) })

@@ -78,3 +78,12 @@ export function drawPlan(chance: Chance, n: number): Plan {
     afterwards: chance.weighted(AFTERWARDS),
   }
 }
+
+export const RECEIPT = 'receipt-'
+
+/** Goods that arrive, for what is scarce. */
+export function drawDelivery(chance: Chance, n: number) {
+  const productId = chance.pick(PRODUCTS_ON_SALE.filter(({ units }) => units < 1_000)).id
+  const body = { receipt_id: `${RECEIPT}${n}`, location_id: chance.pick(LOCATIONS), quantity: chance.whole(1, 20), reason: 'chaos' }
+  return { productId, body }
+}

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { OWNERS, type OwnerName, SERVICES, type ServiceName } from '../../src/platform/config.ts'
 import { freePorts } from '../support/system.ts'
+import { type ChaosBroker, postgresBroker } from './broker.ts'
 import { chance } from './chance.ts'
 import { type DatabaseServer, startDatabaseServer } from './database.ts'
 import { type Instance, keep } from './keeper.ts'
@@ -11,6 +12,7 @@ import type { Swallowed } from './postgres-wire.ts'
 export type ChaosSystem = {
   instances: Instance[]
   database: DatabaseServer
+  broker: ChaosBroker
   /** From each service to PostgreSQL; by instance. */
   databaseLinks: Link[]
   /** From everyone to each service; by instance. */
@@ -36,6 +38,7 @@ export async function startChaosSystem({ dir, seed, onSwallow }: Options): Promi
   const [postgresPort = 0, ...ports] = await freePorts(1 + names.length)
   const portOf = new Map(names.map(({ name }, i) => [name, ports[i] ?? 0]))
   const database = await startDatabaseServer({ dataDir: join(dir, 'data'), port: postgresPort, databases: [...OWNERS, 'broker'] })
+  const broker = postgresBroker(database)
   const owners = names.filter(({ service }) => service !== 'gateway') as { service: OwnerName; name: string }[]
   const databaseLinks = await Promise.all(
     owners.map(({ name }) => openLink({ name, to: database.port(), listensToPostgres: true, onSwallow: (what) => onSwallow(name, what) })),
@@ -52,6 +55,7 @@ export async function startChaosSystem({ dir, seed, onSwallow }: Options): Promi
     return {
       ...process.env,
       ...addresses,
+      ...broker.settings,
       NODE_COMPILE_CACHE: join(dir, 'compile-cache'),
       DATA_DIR: join(dir, 'data'),
       LOG_DIR: join(dir, 'logs', name),
@@ -72,6 +76,7 @@ export async function startChaosSystem({ dir, seed, onSwallow }: Options): Promi
   return {
     instances,
     database,
+    broker,
     databaseLinks,
     serviceLinks,
     gateways: names.filter(({ service }) => service === 'gateway').map(({ name }) => `http://127.0.0.1:${portOf.get(name)}`),
@@ -82,6 +87,7 @@ export async function startChaosSystem({ dir, seed, onSwallow }: Options): Promi
       await Promise.all(instances.filter(({ service }) => service === 'gateway').map((instance) => instance.stop()))
       await Promise.all(instances.map((instance) => instance.stop()))
       await Promise.all([...databaseLinks, ...serviceLinks].map((link) => link.close()))
+      await broker.stop()
       await database.stop()
     },
   }
