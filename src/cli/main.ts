@@ -9,6 +9,7 @@ import { importCommand } from './import.ts'
 import { orderCommand } from './order.ts'
 import { productsCommand } from './products.ts'
 import { queueCommand } from './queue.ts'
+import { reconcileCommand } from './reconcile.ts'
 import { serveCommand } from './serve.ts'
 import { stockCommand } from './stock.ts'
 
@@ -45,6 +46,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     batchCommand,
     importCommand,
     auditCommand,
+    reconcileCommand,
     faultCommand,
     doctorCommand,
   ])

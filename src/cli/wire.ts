@@ -114,6 +114,33 @@ export type FaultJson = {
   struck: number
   ends_in_ms: number
 }
+export type ReconciliationJson = {
+  id: string
+  status: string
+  dry_run: boolean
+  since: string | null
+  ended_at: string | null
+  error: string | null
+  charges: number
+  payments: number
+  repaired: number
+  raised: number
+  would_repair: number
+  would_raise: number
+  not_settled: number
+  not_told: number
+  findings: { key: string; order_id: string | null; ref: string | null; kind: string; message: string; outcome: string }[]
+}
+export type DiscrepancyJson = {
+  id: number
+  key: string
+  order_id: string | null
+  kind: string
+  message: string
+  first_seen: string
+  last_seen: string
+  resolved_at: string | null
+}
 export type Problem = { code: string; detail: string; order_id?: string; errors?: { field: string; message: string }[] }
 
 /** The problem of an answer that is not 2xx, also when something between us and the gateway made it (a proxy's HTML page). */

@@ -16,6 +16,7 @@ import { orderRoutes } from './routes/orders.ts'
 import { paymentRoutes } from './routes/payments.ts'
 import { productRoutes } from './routes/products.ts'
 import { queueRoutes } from './routes/queue.ts'
+import { reconciliationRoutes } from './routes/reconciliations.ts'
 import { shipmentRoutes } from './routes/shipments.ts'
 import { waitingRoom } from './wait.ts'
 
@@ -83,6 +84,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     productRoutes(routes, dependencies)
     shipmentRoutes(routes, dependencies)
     paymentRoutes(routes, dependencies)
+    reconciliationRoutes(routes, dependencies)
     healthRoutes(routes, dependencies)
     faultRoutes(routes, dependencies)
     errorRoutes(routes)

@@ -89,6 +89,19 @@ function paymentCalls(payment: GrpcClient<PaymentServiceDefinition>) {
       async (orderIds) => (await payment.getPayments({ orderIds })).payments,
       (found) => found.orderId,
     ),
+    reconcile: batched(
+      async (commands: { reconciliationId: string; requestId: string; since: Date | undefined; dryRun: boolean }[]) =>
+        (await payment.reconcile({ commands })).outcomes.map(fromWire),
+      WRITES,
+    ),
+    getReconciliation: byId(
+      async (reconciliationIds) => (await payment.getReconciliations({ reconciliationIds })).reconciliations,
+      (found) => found.id,
+    ),
+    listDiscrepancies: batched(
+      async (queries: { after: number; limit: number; all: boolean }[]) => (await payment.listDiscrepancies({ queries })).pages,
+      READS,
+    ),
   }
 }
 

@@ -199,3 +199,11 @@ export const FaultBody = Type.Object(
   },
   { ...strict, description: 'an object with service and kind' },
 )
+
+export const ReconcileBody = Type.Unsafe<{ since?: string; dry_run?: boolean } | null | undefined>(
+  bodyOrNone({ since: time, dry_run: Type.Boolean({ description: 'true or false' }) }),
+)
+export const DiscrepanciesQuery = Type.Object(
+  { after: Type.Optional(text('the next of a page', '^[0-9]{1,15}$')), all: Type.Optional(text('true or false', '^(true|false)$')), limit },
+  strict,
+)

@@ -142,6 +142,21 @@ const unreachable = Type.Array(str, { description: 'services that could not be a
 export const FaultsView = Type.Object({ faults: Type.Array(FaultView), unreachable })
 export const ClearedView = Type.Object({ cleared: int, unreachable })
 
+const Finding = Type.Object({ key: str, order_id: textOrNull, ref: textOrNull, kind: str, message: str, outcome: str })
+export const ReconciliationView = Type.Object({
+  ...{ id: str, status: str, dry_run: Type.Boolean(), since: textOrNull, requested_at: str, ended_at: textOrNull, error: textOrNull },
+  ...{ charges: int, payments: int, repaired: int, raised: int, would_repair: int, would_raise: int, not_settled: int, not_told: int },
+  findings: Type.Array(Finding),
+})
+export const DiscrepanciesView = Type.Object({
+  discrepancies: Type.Array(
+    Type.Object({
+      ...{ id: int, key: str, order_id: textOrNull, ref: textOrNull, kind: str, message: str },
+      ...{ first_seen: str, last_seen: str, resolved_at: textOrNull },
+    }),
+  ),
+  next: textOrNull,
+})
 const ServiceState = Type.Object({ ready: Type.Boolean(), services: Type.Record(str, str) })
 export const ReadyView = ServiceState
 

@@ -22,6 +22,11 @@ export const ERRORS = {
     title: 'Faults on purpose are off',
     meaning: 'They are there only with COMANDA_FAULTS=on, never in production.',
   },
+  unknown_reconciliation: {
+    status: 404,
+    title: 'There is no such reconciliation',
+    meaning: 'No reconciliation has this id, or it is long ago.',
+  },
   unknown_shipment: { status: 404, title: 'There is no such shipment', meaning: 'No shipment has this id.' },
   method_not_allowed: { status: 405, title: 'The path does not take this method', meaning: '`Allow` names those it takes.' },
   out_of_stock: { status: 409, title: 'Not enough stock', meaning: 'The order exists and is rejected; nothing is held or charged.' },

@@ -59,6 +59,7 @@ describe('the OpenAPI document', () => {
       'DELETE /faults',
       'GET /dead-letters',
       'GET /dead-letters/messages',
+      'GET /discrepancies',
       'GET /errors/{id}',
       'GET /faults',
       'GET /healthz',
@@ -71,6 +72,7 @@ describe('the OpenAPI document', () => {
       'GET /products/{id}',
       'GET /queue',
       'GET /readyz',
+      'GET /reconciliations/{id}',
       'GET /shipments/{id}',
       'POST /dead-letters/cancel',
       'POST /dead-letters/messages/discard',
@@ -85,6 +87,7 @@ describe('the OpenAPI document', () => {
       'POST /products',
       'POST /products/{id}/adjust',
       'POST /products/{id}/receive',
+      'POST /reconciliations',
       'POST /shipments/{id}/deliver',
       'POST /shipments/{id}/dispatch',
     ])

@@ -1,11 +1,12 @@
 import type { Order } from '../../gen/comanda/v1/orders.ts'
 import { isUuid } from '../../platform/ids.ts'
 import type { App, GatewayDependencies } from '../dependencies.ts'
-import { doneOrThrow, invalid, Problem } from '../errors.ts'
+import { doneOrThrow, Problem } from '../errors.ts'
 import { explain } from '../explain.ts'
 import { idempotencyKey, placeCommand } from '../place-command.ts'
 import { placing } from '../placing.ts'
 import { CancelBody, OrderId, OrdersQuery, PlaceHeaders, PlaceOrderBody } from '../schemas.ts'
+import { timeOf } from '../times.ts'
 import { EventsView, ExplanationView, OrdersView, OrderView } from '../view-schemas.ts'
 import { eventView, orderView } from '../views.ts'
 import { type WaitingRoom, waitFrom } from '../wait.ts'
@@ -42,8 +43,8 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
       userId,
       status,
       before,
-      from: time('from', from),
-      to: time('to', to),
+      from: timeOf('query from', from),
+      to: timeOf('query to', to),
       limit: Number(limit ?? PAGE),
     })
     return { orders: page.orders.map(orderView), next: page.next || null }
@@ -109,11 +110,3 @@ export const PLACE_PROBLEMS = [
   ...(['total_mismatch', 'carrier_refused', 'payment_method_limit', 'payment_token_not_allowed', 'order_rejected'] as const),
 ]
 const unknownOrder = () => new Problem('unknown_order', 'there is no such order')
-
-function time(field: string, text: string | undefined): Date | undefined {
-  if (text === undefined) return undefined
-  const date = new Date(text)
-  // The databases know no year 0; and NaN is in no range.
-  if (date.getFullYear() >= 1900 && date.getFullYear() <= 9998) return date
-  throw invalid([{ field: `query ${field}`, message: 'must be a time such as 2026-01-31T12:00:00Z' }])
-}
