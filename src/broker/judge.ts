@@ -1,5 +1,6 @@
 import type { Log } from '../platform/log.ts'
 import type { Delivery, QueueName, Verdict } from './broker.ts'
+import { within } from './deadline.ts'
 import { errorText } from './message.ts'
 
 /** Asks the handler, and makes of whatever it does one verdict per delivery: the same rules for every broker. */
@@ -16,7 +17,7 @@ export async function judge({ queue, handle, deliveries, maxAttempts, timeoutMs,
   let answered: readonly (Verdict | undefined)[] = []
   let failure = 'the handler gave no verdict'
   try {
-    answered = await within(timeoutMs, handle(deliveries))
+    answered = await within(timeoutMs, handle(deliveries), 'the handler')
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error)
     log.warn({ queue, deliveries: deliveries.length, error: failure }, 'a handler failed: its messages are delivered again')
@@ -34,16 +35,4 @@ export async function judge({ queue, handle, deliveries, maxAttempts, timeoutMs,
 /** After failures that the handler did not foresee: 0.5 to 1 s, doubling up to a minute. */
 function backOffMs(attempt: number): number {
   return Math.min(LONGEST_BACK_OFF_MS, 1_000 * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2)
-}
-
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`the handler did not answer within ${ms / 1_000} s`)), ms)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Log } from '../platform/log.ts'
 import { type Loop, startLoop } from '../platform/loop.ts'
 import type { ConsumeOptions, Consumer, Delivery, QueueName, Verdict } from './broker.ts'
+import { atMost } from './deadline.ts'
 import { type Handle, judge } from './judge.ts'
 
 /** Claims, hands out, keeps the lease while the handler runs, and carries out its verdicts. */
@@ -101,16 +102,4 @@ async function settleWhileItMatters({ settle, leaseMs }: { settle(): Promise<voi
       await new Promise((resolve) => setTimeout(resolve, delayMs))
     }
   }
-}
-
-/** Resolves when `promise` does, or after `ms`. */
-export async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  await Promise.race([
-    promise,
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms)
-    }),
-  ])
-  clearTimeout(timer)
 }

@@ -2,9 +2,10 @@ import type { Log } from '../platform/log.ts'
 import { migrate } from '../platform/migrate.ts'
 import { openDatabase, sql, sqlState } from '../platform/postgres.ts'
 import type { Broker, QueueName } from './broker.ts'
+import { atMost } from './deadline.ts'
 import { HANDLER_TIMEOUT_MS } from './judge.ts'
 import { encode } from './message.ts'
-import { atMost, type PostgresConsumer, startPostgresConsumer } from './postgres-consumer.ts'
+import { type PostgresConsumer, startPostgresConsumer } from './postgres-consumer.ts'
 import * as store from './postgres-store.ts'
 
 /**

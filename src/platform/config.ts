@@ -125,7 +125,9 @@ function problemWith(name: string, kind: Kind, value: string): string | undefine
       return value === '' || /^postgres(ql)?:\/\/.+/.test(value) ? undefined : `${name} must start with postgres://`
     case 'broker':
       // Its value holds a password: never shown.
-      return value === 'postgres' || /^amqps?:\/\/./.test(value) ? undefined : `${name} must be postgres, or start with amqp:// or amqps://`
+      return value === 'postgres' || (/^amqps?:\/\/./.test(value) && URL.canParse(value))
+        ? undefined
+        : `${name} must be postgres, or start with amqp:// or amqps://`
     case 'level':
       return LEVELS.includes(value) ? undefined : says(`one of ${LEVELS.join(', ')}`)
     case 'flag':
