@@ -15,6 +15,10 @@ export type System = {
   memoryMb(): Record<string, number>
   /** Kills a service with SIGKILL and waits until it is gone; the supervisor starts it again. */
   kill(service: string): Promise<void>
+  /** kill -9 of all at once: supervisor, services and PostgreSQL. */
+  killEverything(): Promise<void>
+  /** On what is left of the data. */
+  startAgain(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -31,24 +35,28 @@ export async function startSystem(settings: NodeJS.ProcessEnv = {}): Promise<Sys
     LOG_TERMINAL: 'off',
     ...settings,
   }
-  const child = spawn(process.execPath, ['src/cli/main.ts', 'serve', 'all'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk) => {
-      said = (said + chunk).slice(-4_000)
-    })
   const url = `http://127.0.0.1:${env.GATEWAY_PORT}`
-  await until('the system to be ready', () => isReady(url, child, () => said), 60)
+  let child = await launch(env, url)
+  const pids = () => childrenOf(child.pid ?? 0, (pid) => pid)
   return {
     url,
     env,
-    pids: () => childrenOf(child.pid ?? 0, (pid) => pid),
+    pids,
     memoryMb: () => childrenOf(child.pid ?? 0, (_pid, status) => Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)),
     async kill(service) {
-      const pid = childrenOf(child.pid ?? 0, (id) => id)[service]
+      const pid = pids()[service]
       if (!pid) throw new Error(`${service} does not run`)
       process.kill(pid, 'SIGKILL')
-      await until(`${service} to be gone`, () => childrenOf(child.pid ?? 0, (id) => id)[service] !== pid)
+      await until(`${service} to be gone`, () => pids()[service] !== pid)
+    },
+    async killEverything() {
+      const postgres = Number(readFileSync(join(dir, 'data', 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      for (const pid of [child.pid ?? 0, ...Object.values(pids()), postgres]) process.kill(pid, 'SIGKILL')
+      await ended
+    },
+    async startAgain() {
+      child = await launch(env, url)
     },
     async stop() {
       const ended = new Promise((resolve) => child.once('exit', resolve))
@@ -57,6 +65,22 @@ export async function startSystem(settings: NodeJS.ProcessEnv = {}): Promise<Sys
       rmSync(dir, { recursive: true, force: true })
     },
   }
+}
+
+async function launch(env: NodeJS.ProcessEnv, url: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, ['src/cli/main.ts', 'serve', 'all'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => {
+      said = (said + chunk).slice(-4_000)
+    })
+  try {
+    await until('the system to be ready', () => isReady(url, child, () => said), 120)
+  } catch (error) {
+    child.kill('SIGTERM')
+    throw error
+  }
+  return child
 }
 
 async function isReady(url: string, child: ChildProcess, said: () => string): Promise<boolean> {
