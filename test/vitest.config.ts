@@ -1,8 +1,12 @@
 import { defineConfig } from 'vitest/config'
+import { mutantPlugin } from './mutants/plugin.ts'
+
+const root = new URL('..', import.meta.url).pathname
 
 export default defineConfig({
+  plugins: mutantPlugin(root),
   test: {
-    root: new URL('..', import.meta.url).pathname,
+    root,
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',

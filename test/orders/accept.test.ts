@@ -43,6 +43,11 @@ describe('accepting orders', () => {
     expect(await count(commands.map(({ orderId }) => orderId))).toBe(3)
   })
 
+  it('answers nothing when they could not be written', async () => {
+    const broken = { ...db, query: () => Promise.reject(new Error('the disk is full')) }
+    await expect(accept(broken, [aCommand()])).rejects.toThrow('the disk is full')
+  })
+
   it('gives the same key the order that exists, also under another order id', async () => {
     const first = aCommand()
     await accept(db, [first])
