@@ -94,8 +94,9 @@ export function breakerFor({ service, probe, random, log }: Options): Breaker {
     }, pauseMs)
   }
 
+  // Twice: on a machine with much to do one answer may come late, and opening the circuit gives up on all that is under way.
   const ask = async () => {
-    if (!(await isWell())) open()
+    if (!(await isWell()) && !(await isWell())) open()
   }
 
   return {

@@ -5,13 +5,13 @@ import { silentLog } from '../../src/platform/log.ts'
 
 /** A breaker on a service that a test switches; the health check answers what the service is. */
 function watched({ random = 0 } = {}) {
-  const service = { isUp: true, probes: 0 }
+  const service = { isUp: true, probes: 0, answer: () => service.isUp }
   const changes: string[] = []
   const breaker = breakerFor({
     service: 'payment',
     probe: async () => {
       service.probes++
-      return service.isUp
+      return service.answer()
     },
     random: () => random,
     log: silentLog(),
@@ -58,6 +58,18 @@ describe('a service', () => {
     const hanging = breaker.execute(() => new Promise<never>(() => {}))
     await expect(hanging).rejects.toThrow(ServiceDownError)
     expect(changes).toEqual(['down'])
+  })
+
+  it('that misses one health check in the middle of much work is called on', async () => {
+    const { breaker, service, changes } = watched()
+    const answers = [false, true]
+    const call = Promise.withResolvers<string>()
+    service.answer = () => answers.shift() ?? true
+    const calling = breaker.execute(() => call.promise)
+    await vi.waitFor(() => expect(service.probes).toBeGreaterThanOrEqual(2), { timeout: 8_000 })
+    call.resolve('late')
+    expect(await calling).toBe('late')
+    expect(changes).toEqual([])
   })
 
   it('that is only slow is waited for', async () => {
