@@ -20,6 +20,7 @@ export type ChaosOptions = {
   seed: number
   perSecond: number
   killsAtLeast: number
+  broker: 'postgres' | 'rabbitmq'
   dir: string
   say(line: string): void
 }
@@ -36,7 +37,7 @@ export async function run(options: ChaosOptions): Promise<string[]> {
   const { dir, seed, say } = options
   const swallowed = new Map<string, number>()
   const onSwallow = (link: string, what: string) => void swallowed.set(`${link} ${what}`, (swallowed.get(`${link} ${what}`) ?? 0) + 1)
-  const system = await startChaosSystem({ dir, seed, onSwallow })
+  const system = await startChaosSystem({ dir, seed, broker: options.broker, onSwallow })
   const stopAll = () => system.stop().finally(() => process.exit(1))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stopAll)
   try {

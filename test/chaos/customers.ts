@@ -22,13 +22,14 @@ export type Customers = {
   complaints: string[]
 }
 
-/** Between two tries, as the answer's Retry-After would say. */
-const AGAIN_MS = [100, 1_000] as const
-const LOOK_MS = [250, 750] as const
+/** Between two tries, and then twice as long each time up to the longest: who waits must not be what keeps the system down. */
+const AGAIN_MS = [100, 500] as const
+const LOOK_MS = [200, 600] as const
+const LONGEST_MS = 4_000
 const LATER_MS = [300, 3_000] as const
 const SUPPLY_MS = [500, 1_500] as const
 /** At most this many orders open at once. */
-const OPEN_AT_MOST = 400
+const OPEN_AT_MOST = 150
 
 type Options = { door: Door; seed: number; perSecond: number }
 
@@ -93,10 +94,10 @@ type Means = { door: Door; chance: Chance; isHome(): boolean; complain(words: st
 /** Again and again until there is something. */
 function insisting({ chance, isHome }: Pick<Means, 'chance' | 'isHome'>) {
   return async <T>(attempt: () => Promise<T | undefined>, betweenMs: readonly [number, number]): Promise<T | undefined> => {
-    for (;;) {
+    for (let tries = 0; ; tries++) {
       const found = await attempt()
       if (found !== undefined || isHome()) return found
-      await pause(chance.between(...betweenMs))
+      await pause(Math.min(LONGEST_MS, chance.between(...betweenMs) * 2 ** tries))
     }
   }
 }

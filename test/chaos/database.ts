@@ -10,6 +10,7 @@ export type DatabaseServer = {
   url(database: string): string
   /** So that recovery need not repeat what was made before. */
   checkpoint(): Promise<void>
+  isUp(): boolean
   /** SIGKILL to the postmaster, as when the machine's memory is full. Its backends notice and go. */
   kill(): Promise<void>
   /** Starts it again: it recovers from its write-ahead log. */
@@ -23,6 +24,7 @@ export async function startDatabaseServer({ dataDir, port, databases }: { dataDi
   const settings = { max_connections: '300', recovery_init_sync_method: 'syncfs' }
   const start = () => startEmbeddedPostgres({ dataDir, port, databases, settings })
   let running = await start()
+  let isUp = true
   const server: DatabaseServer = {
     port: () => running.port,
     url: (database) => running.urls[database] ?? '',
@@ -32,13 +34,16 @@ export async function startDatabaseServer({ dataDir, port, databases }: { dataDi
       await client.query('checkpoint')
       await client.end()
     },
+    isUp: () => isUp,
     async kill() {
+      isUp = false
       const pid = Number(readFileSync(join(running.folder, 'postmaster.pid'), 'utf8').split('\n')[0])
       process.kill(pid, 'SIGKILL')
       await until('the postmaster to be gone', () => !isThere(pid))
     },
     async start() {
       running = await start()
+      isUp = true
     },
     stop: () => running.stop(),
   }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { SERVICES } from '../../src/platform/config.ts'
 import { until } from '../support/until.ts'
 import type { Chance } from './chance.ts'
 import type { Instance } from './keeper.ts'
@@ -34,7 +35,9 @@ export const isKill = ({ kind }: Deed) => KILLS.includes(kind)
 const BETWEEN_MS = [300, 1_500] as const
 const HANG_MS = [500, 6_000] as const
 const SLOW_MS = [20, 400] as const
+/** Harm waits while fewer than so many are well, or a service has none that is; but not longer than this. */
 const WELL_AT_LEAST = 0.6
+const PATIENCE_MS = 10_000
 /** How often a service keeps one instance that is well, when one is killed or paused. */
 const SPARES_THE_LAST = 0.8
 const DOWN_MS = [0, 3_000] as const
@@ -74,28 +77,27 @@ export function unleash({ system, chance, wipeAfterMs, tell }: Options): Nemesis
   }
   const harm = harms({ system, chance, later, note })
 
+  // On a slow machine all would be starting all the time, and nothing be under way that could be lost.
+  const someoneToHarm = async () => {
+    const giveUpAt = performance.now() + PATIENCE_MS
+    const isEnough = () => {
+      const well = system.instances.filter((instance) => instance.isWell())
+      const services = new Set(well.map(({ service }) => service))
+      return well.length >= WELL_AT_LEAST * system.instances.length && services.size === SERVICES.length && system.database.isUp()
+    }
+    while (!stopped.signal.aborted && !isEnough() && performance.now() < giveUpAt) await atMost(100)
+  }
   const run = async () => {
     while (!stopped.signal.aborted) {
       await atMost(chance.between(...BETWEEN_MS))
-      // On a slow machine all would be starting all the time, and nothing be under way that could be lost.
-      while (
-        !stopped.signal.aborted &&
-        system.instances.filter((instance) => instance.isWell()).length < WELL_AT_LEAST * system.instances.length
-      )
-        await atMost(100)
+      await someoneToHarm()
       if (!stopped.signal.aborted) await harm[chance.weighted(WEIGHTS)]()
     }
   }
   later(wipeAfterMs, async () => {
-    // PostgreSQL may just be dead.
-    const { messages, dead } = await until('the broker to tell what it holds', () => system.broker.holds().catch(() => undefined), 120)
-    const wipe = () =>
-      system.broker.wipe().then(
-        () => true,
-        () => false,
-      )
-    await until('the broker to be emptied', wipe, 120)
-    note('wipe broker', 'broker', `${messages} messages, ${dead} dead letters`)
+    // PostgreSQL may just be dead, and the broker's tables with it.
+    const what = await until('the broker to be emptied', () => system.broker.wipe().catch(() => undefined), 120)
+    note('wipe broker', 'broker', what)
   })
   const ended = run()
   return {
@@ -121,20 +123,16 @@ type Means = {
 
 function harms({ system, chance, later, note }: Means): Record<keyof typeof WEIGHTS, () => Promise<void> | void> {
   const { instances, database, broker, databaseLinks, serviceLinks, leaseMs } = system
-  let isPostgresDown = false
-  let isBrokerDown = false
 
   const kill = (kind: Kind, instance: Instance) => instance.kill() && note(kind, instance.name)
   const killPostgres = async (kind: Kind) => {
-    if (isPostgresDown) return
-    isPostgresDown = true
+    if (!database.isUp()) return
     const downMs = Math.round(chance.between(...DOWN_MS))
     await database.kill()
     note(kind, 'postgres', `down for ${downMs} ms and its recovery`)
     later(downMs, async () => {
       await database.start()
       for (const link of databaseLinks) link.leadsTo(database.port())
-      isPostgresDown = false
     })
   }
   /** Mostly one whose twin is well. */
@@ -180,17 +178,12 @@ function harms({ system, chance, later, note }: Means): Record<keyof typeof WEIG
       for (const instance of instances) kill('kill everything', instance)
       await killPostgres('kill everything')
     },
-    'kill broker': async () => {
+    'kill broker': () => {
       // The one in PostgreSQL dies with it.
-      if (isBrokerDown || !broker.kill) return
-      isBrokerDown = true
-      await broker.kill()
+      if (!broker.kill) return
       const downMs = Math.round(chance.between(...DOWN_MS))
       note('kill broker', 'broker', `down for ${downMs} ms and its start`)
-      later(downMs, async () => {
-        await broker.start?.()
-        isBrokerDown = false
-      })
+      later(0, () => broker.kill?.(downMs))
     },
     pause: () => {
       const instance = pickVictim()

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { OWNERS, type OwnerName, SERVICES, type ServiceName } from '../../src/platform/config.ts'
 import { freePorts } from '../support/system.ts'
-import { type ChaosBroker, postgresBroker } from './broker.ts'
+import { type ChaosBroker, postgresBroker, rabbitmqBroker } from './broker.ts'
 import { chance } from './chance.ts'
 import { type DatabaseServer, startDatabaseServer } from './database.ts'
 import { type Instance, keep } from './keeper.ts'
@@ -27,18 +27,17 @@ export type ChaosSystem = {
 
 const EACH = 2
 /** Short, so that a pause of three leases is soon over. */
-const LEASE_MS = 2_000
-const RPC_TIMEOUT_MS = 2_000
+const LEASE_MS = 3_000
 const WAIT_MS = 2_000
 
-type Options = { dir: string; seed: number; onSwallow: (link: string, what: Swallowed) => void }
+type Options = { dir: string; seed: number; broker: 'postgres' | 'rabbitmq'; onSwallow: (link: string, what: Swallowed) => void }
 
-export async function startChaosSystem({ dir, seed, onSwallow }: Options): Promise<ChaosSystem> {
+export async function startChaosSystem({ dir, seed, broker: kind, onSwallow }: Options): Promise<ChaosSystem> {
   const names = SERVICES.flatMap((service) => Array.from({ length: EACH }, (_, i) => ({ service, name: `${service}-${i + 1}` })))
   const [postgresPort = 0, ...ports] = await freePorts(1 + names.length)
   const portOf = new Map(names.map(({ name }, i) => [name, ports[i] ?? 0]))
   const database = await startDatabaseServer({ dataDir: join(dir, 'data'), port: postgresPort, databases: [...OWNERS, 'broker'] })
-  const broker = postgresBroker(database)
+  const broker = kind === 'rabbitmq' ? await rabbitmqBroker() : postgresBroker(database)
   const owners = names.filter(({ service }) => service !== 'gateway') as { service: OwnerName; name: string }[]
   const databaseLinks = await Promise.all(
     owners.map(({ name }) => openLink({ name, to: database.port(), listensToPostgres: true, onSwallow: (what) => onSwallow(name, what) })),
@@ -61,7 +60,6 @@ export async function startChaosSystem({ dir, seed, onSwallow }: Options): Promi
       LOG_DIR: join(dir, 'logs', name),
       LOG_TERMINAL: 'off',
       LEASE_MS: String(LEASE_MS),
-      RPC_TIMEOUT_MS: String(RPC_TIMEOUT_MS),
       WAIT_MS: String(WAIT_MS),
       [`${service.toUpperCase()}_PORT`]: String(portOf.get(name)),
       ...(link && {
