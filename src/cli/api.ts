@@ -65,7 +65,7 @@ export function openApi({ url, connections = 8, timeoutMs = 20_000, patienceMs =
 
   async function send(call: Call): Promise<HttpAnswer> {
     const attempt = () => once(call).catch((error: unknown) => Promise.reject(new Unreachable(`no answer from ${url}: ${reason(error)}`)))
-    return (call.isRepeatable ?? call.method === 'GET') ? patient.tryAgain(attempt) : attempt()
+    return (call.isRepeatable ?? call.method !== 'POST') ? patient.tryAgain(attempt) : attempt()
   }
 
   async function body<T>(call: Call): Promise<T> {

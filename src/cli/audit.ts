@@ -12,6 +12,7 @@ import { count, duration, money } from './table.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
 
 type Options = { wait: number; now?: true; json?: true }
+type AuditWish = { wait: number; now?: boolean }
 
 export function auditCommand(program: Command): void {
   program
@@ -30,13 +31,14 @@ export function auditCommand(program: Command): void {
     )
     .action(async (options: Options, command: Command) => {
       const terminal = terminalOf(command)
-      const report = await run(options, terminal)
+      const report = await runAudit(options, terminal)
       terminal.out(options.json ? JSON.stringify(report, null, 2) : drawReport(report, terminal))
       if (!report.ok) throw quietExit(1)
     })
 }
 
-async function run({ wait, now = false }: { wait: number; now?: boolean }, terminal: Terminal): Promise<AuditReport> {
+/** Audits the databases of this machine's settings. @throws {Failure} with exit code 2 when it could not be found out. */
+export async function runAudit({ wait, now = false }: AuditWish, terminal: Terminal): Promise<AuditReport> {
   let said = ''
   const onWaiting = (inFlight: InFlight) => {
     const line = `waiting for ${inWords(inFlight)}`
@@ -62,7 +64,7 @@ function inWords({ orders, untoldFacts, carrierCancels }: InFlight): string {
 
 const TITLE_WIDTH = 74
 
-function drawReport({ results, inFlight, summary, ms, ok }: AuditReport, { colors }: Terminal): string {
+export function drawReport({ results, inFlight, summary, ms, ok }: AuditReport, { colors }: Terminal): string {
   const drawn = new Table({
     head: ['check', 'promise', 'what must hold', 'looked at', 'broken', ''].map((head) => colors.bold(head)),
     colAligns: ['left', 'left', 'left', 'right', 'right', 'left'],

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, type OutputConfiguration } from 'commander'
 import { auditCommand } from './audit.ts'
 import { batchCommand } from './batch.ts'
+import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { Failure, oneLine } from './failure.ts'
 import { faultCommand } from './fault.ts'
@@ -21,6 +22,7 @@ Start here
   comanda products --low                           what is nearly sold out
   comanda batch orders.csv --out results.ndjson    send a file of orders
   comanda queue                                    what waits, and for whom
+  comanda demo outage                              take payment down under load and watch nothing get lost
   comanda doctor                                   what runs, what is reachable, what is wrong
 
 "comanda <command> --help" tells more. The gateway is found at --url or COMANDA_URL.`
@@ -48,6 +50,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     auditCommand,
     reconcileCommand,
     faultCommand,
+    demoCommand,
     doctorCommand,
   ])
     add(program)

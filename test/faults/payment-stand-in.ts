@@ -7,9 +7,9 @@ import { silentLog } from '../../src/platform/log.ts'
 /** A payment service whose only work is to note the order ids of what it voids, in memory or in a file; open to faults. */
 
 export function noting(note: (orderId: string) => void): ServiceImplementation<Definition> {
-  const nothing = async () => ({ outcomes: [], payments: [] })
+  const nothing = async () => ({})
   return {
-    ...{ authorizePayments: nothing, capturePayments: nothing, refundPayments: nothing, getPayments: nothing },
+    ...Object.fromEntries(Object.keys(PaymentServiceDefinition.methods).map((name) => [name, nothing])),
     async voidPayments({ commands }) {
       for (const { orderId } of commands) note(orderId)
       return { outcomes: [] }

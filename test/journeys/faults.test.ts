@@ -99,3 +99,23 @@ describe('the process dies with its work done and its answer unsent, of', () => 
     ['orders', 'PlaceOrders'],
   ])('%s %s', { timeout: 120_000 }, (service, method) => whileFaulty({ service, kind: 'crash-after', method }))
 })
+
+describe('comanda demo outage', () => {
+  it.each([
+    ['payment', []],
+    ['shipping', []],
+    ['inventory', ['--kill']],
+  ])('takes %s down %j, and all ends well', { timeout: 240_000 }, async (service, more) => {
+    const { code, out } = await comanda(system, 'demo', 'outage', '--seconds', '8', '--rate', '10', '--service', service, ...more)
+    expect(code, out).toBe(0)
+    expect(out).toMatch(new RegExp(`✓ ${service} was down for 4\\.\\d s: all \\d+ orders were taken, [1-9]\\d* of them waited`))
+    expect(out).toContain(`${service} is down`)
+  })
+
+  it('does not begin while a fault is set', { timeout: 60_000 }, async () => {
+    await client.call('POST', '/faults', { body: { service: 'shipping', kind: 'error', method: 'GetShipments', for_ms: 600_000 } })
+    const { code, out } = await comanda(system, 'demo', 'outage')
+    expect([code, out]).toEqual([1, expect.stringContaining('faults are set already')])
+    await client.call('DELETE', '/faults')
+  })
+})
