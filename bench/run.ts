@@ -3,10 +3,11 @@ import { cpus } from 'node:os'
 import Table from 'cli-table3'
 import { startSystem } from '../test/support/system.ts'
 import { type LoadResult, load, orderBody } from './load.ts'
+import { startMonolith } from './monolith.ts'
 
 /**
  * The speed of the real system: all services as processes, everything durable, load from this process on the same machine.
- * Usage: npm run bench [-- --rounds N --seconds N]
+ * Beside it the hand-written monolith, on the same PostgreSQL. Usage: npm run bench [-- --rounds N --seconds N --warm-up N]
  */
 const option = (name: string, fallback: number) => {
   const at = process.argv.indexOf(`--${name}`)
@@ -14,10 +15,12 @@ const option = (name: string, fallback: number) => {
 }
 const rounds = option('rounds', 3)
 const seconds = option('seconds', 10)
+const warmUp = option('warm-up', 20)
 const PRODUCTS = 1_000
 
 const system = await startSystem()
 const { url } = system
+const monolith = await startMonolith(system, PRODUCTS)
 const product = (n: number) => `bench-${n}`
 const anyProduct = () => product(Math.floor(Math.random() * PRODUCTS))
 
@@ -55,11 +58,14 @@ async function someIds() {
   ids = page.orders.map((order) => order.id)
 }
 
-const scenes: { name: string; connections: number; request: () => { method: 'GET' | 'POST'; path: string; body?: string } }[] = [
+type Scene = { name: string; connections: number; request: () => { method: 'GET' | 'POST'; path: string; body?: string }; url?: string }
+const scenes: Scene[] = [
   { name: 'POST random, 64 connections', connections: 64, request: post(randomPair) },
   { name: 'POST hot pair, 64 connections', connections: 64, request: post(hotPair) },
   { name: 'POST random, 256 connections', connections: 256, request: post(randomPair) },
   { name: 'POST hot pair, 256 connections', connections: 256, request: post(hotPair) },
+  { name: 'monolith: POST random, 64 connections', connections: 64, request: post(randomPair), url: monolith.url },
+  { name: 'monolith: POST hot pair, 64 connections', connections: 64, request: post(hotPair), url: monolith.url },
   { name: 'POST random, 1 connection', connections: 1, request: post(randomPair) },
   {
     name: 'GET /orders/{id}, 64 connections',
@@ -72,13 +78,15 @@ const median = (values: number[]) => values.sort((a, b) => a - b)[values.length 
 
 try {
   await createProducts()
-  await load({ url, connections: 64, seconds: 5, request: post(randomPair) }) // warm
+  // Warm: V8 compiles for tens of thousands of orders, and tables should hold past orders.
+  await load({ url, connections: 256, seconds: warmUp, request: post(randomPair) })
+  await load({ url: monolith.url, connections: 64, seconds: 5, request: post(randomPair) })
   await someIds()
   const results = new Map<string, LoadResult[]>(scenes.map((scene) => [scene.name, []]))
   for (let round = 1; round <= rounds; round++) {
     for (const scene of scenes) {
       process.stderr.write(`round ${round}/${rounds}: ${scene.name}\n`)
-      results.get(scene.name)?.push(await load({ url, connections: scene.connections, seconds, request: scene.request }))
+      results.get(scene.name)?.push(await load({ url: scene.url ?? url, connections: scene.connections, seconds, request: scene.request }))
     }
   }
   console.log(
@@ -106,5 +114,6 @@ try {
   const audit = spawnSync(process.execPath, ['src/cli/main.ts', 'audit'], { env: system.env, stdio: 'inherit' })
   process.exitCode = audit.status ?? 1
 } finally {
+  monolith.stop()
   await system.stop()
 }
