@@ -173,4 +173,13 @@ export const moneyChecks: readonly Check[] = [
         when 'voided' then p.status is not null and p.status in ('voided', 'declined')
         else p.status is null or p.status in ('voided', 'declined') end`,
   },
+  {
+    id: 'I45',
+    promise: 'P3',
+    kind: 'always',
+    on: 'payment',
+    about: 'payments',
+    title: "no difference between our book and the provider's is left open",
+    query: 'select order_id, key, kind, message, first_seen from discrepancies where resolved_at is null',
+  },
 ]

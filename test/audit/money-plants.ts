@@ -89,4 +89,12 @@ export const moneyPlants: readonly Plant[] = [
     breaks: ['I36'],
     sql: (ids) => ({ orders: `update orders set payment = payment || '{"status": "captured"}' where id = ${q(ids.confirmed)}` }),
   },
+  {
+    what: 'a difference that the reconciler found was never cleared up',
+    breaks: ['I45'],
+    sql: (ids) => ({
+      payment: `insert into discrepancies (key, kind, order_id, message) values
+        ('auth:' || ${q(ids.confirmed)}, 'status_differs', ${q(ids.confirmed)}, 'the payment is authorised, its charge captured')`,
+    }),
+  },
 ]
