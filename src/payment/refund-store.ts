@@ -68,6 +68,15 @@ export function pendingRefunds(db: Database, orderIds: readonly string[]): Promi
     where order_id = any(${orderIds}::uuid[]) and status = 'pending'`)
 }
 
+/** Which of these were asked for first longer ago than `ms`, by the database's clock; by their keys. */
+export async function refundsOlderThan(db: Database, refunds: readonly Refund[], ms: number): Promise<Set<string>> {
+  const found = await db.query<{ order_id: string; refund_id: string }>(sql`
+    select f.order_id, f.refund_id from refunds f
+    join jsonb_to_recordset(${rows(refunds)}) as r(order_id uuid, refund_id text) on f.order_id = r.order_id and f.refund_id = r.refund_id
+    where f.created_at <= now() - ${ms}::double precision * interval '1 millisecond'`)
+  return new Set(found.map((row) => refundKey(row.order_id, row.refund_id)))
+}
+
 function book(tx: Transaction, payments: PaymentsById, finished: readonly Refund[]): void {
   const changes = [...Map.groupBy(finished, (refund) => refund.order_id)].map(([orderId, refunds]) => {
     const payment = payments.get(orderId) as Payment

@@ -2,6 +2,7 @@ import { isUuid } from '../platform/ids.ts'
 import { type Answer, done, refused, unknown } from '../platform/outcome.ts'
 import { finishCaptures } from './capture.ts'
 import { type PaymentContext, type Reasons, reason } from './context.ts'
+import { sortOldRefunds } from './old-refunds.ts'
 import type { Payment, Refund } from './payment.ts'
 import { askProvider, type ProviderAnswer, providerKey } from './provider.ts'
 import { openRefunds, type RefundCommand, refundKey, settleRefunds } from './refund-store.ts'
@@ -44,7 +45,9 @@ type Pending = { payments: store.PaymentsById; pending: readonly Refund[]; reaso
 
 /** Has the provider do these refunds, and writes what it decided. Any process may do so at any time: the keys are always the same. */
 export async function finishRefunds(context: PaymentContext, waiting: Pending): ReturnType<typeof settleRefunds> {
-  const settled = await askForRefunds(context, waiting)
+  if (waiting.pending.length === 0) return { payments: new Map(), refunds: new Map() }
+  const { toAsk, done: known } = await sortOldRefunds(context, waiting)
+  const settled = [...known, ...(await askForRefunds(context, { ...waiting, pending: toAsk }))]
   return settled.length > 0 ? settleRefunds(context.db, settled) : { payments: new Map(), refunds: new Map() }
 }
 

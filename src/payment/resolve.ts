@@ -6,7 +6,7 @@ import * as store from './store.ts'
 /** From what the provider says to what is stored; shared by the commands and the resolver. */
 
 /** Asked again no later than this before the provider may forget the key: a call takes its time, and clocks differ. */
-const KEY_MARGIN_MS = 3_600_000
+export const KEY_MARGIN_MS = 3_600_000
 
 /** What the provider knows of these payments, by order id. */
 export async function lookUp({ provider }: PaymentContext, payments: readonly Payment[]): Promise<Map<string, LookupAnswer>> {

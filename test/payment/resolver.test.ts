@@ -236,4 +236,38 @@ describe('a key that the provider has forgotten', () => {
     expect(await desk.a.refund(refund.orderId, 'r1', 50)).toMatchObject({ kind: 'done', value: { refunded_minor: 50 } })
     expect(await desk.charges(refund.orderId)).toMatchObject([{ refunded_minor: 50 }])
   })
+  it('is not used for a refund again: whether it was done is told from the book, and money goes back once', async () => {
+    const [gone, lost, unclear] = [command(), command(), command()]
+    const orders = [gone, lost, unclear]
+    await desk.a.authorise(...orders)
+    await desk.a.capture(...orders.map((order) => order.orderId))
+    const after = desk.dies('refund', 'after')
+    void after.dying.refund(gone.orderId, 'r1', 50)
+    const before = desk.dies('refund', 'before')
+    void before.dying.refund(lost.orderId, 'r1', 50)
+    const two = ['r1', 'r2'].map((id) => {
+      const dead = desk.dies('refund', id === 'r1' ? 'after' : 'before')
+      void dead.dying.refund(unclear.orderId, id, 50)
+      return dead.whenDead
+    })
+    await Promise.all([after.whenDead, before.whenDead, ...two])
+    await desk.age('24 hours')
+    // To a provider that has forgotten, every key is a new one.
+    let asked = 0
+    const forgetful = desk.with((provider) => ({
+      refund: (requests) => provider.refund(requests.map((request) => ({ ...request, key: `${request.key} again ${asked++}` }))),
+    }))
+    await desk.look(forgetful.context)
+    expect(asked).toBe(1)
+    for (const order of [gone, lost]) {
+      expect(await desk.charges(order.orderId)).toMatchObject([{ refunded_minor: 50 }])
+      expect(await desk.read(order.orderId)).toMatchObject({ refunded_minor: 50 })
+    }
+    expect(await desk.read(unclear.orderId)).toMatchObject({ refunded_minor: 0 })
+    expect(await desk.a.refund(unclear.orderId, 'r1', 50)).toMatchObject({ kind: 'unknown' })
+    // A person has looked, and put it right.
+    await desk.db.query(sql`update refunds set created_at = now() where order_id = ${unclear.orderId}`)
+    await desk.look()
+    expect(await desk.read(unclear.orderId)).toMatchObject({ refunded_minor: 100 })
+  })
 })
