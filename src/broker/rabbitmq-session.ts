@@ -1,4 +1,5 @@
 import { type ChannelModel, connect } from 'amqplib'
+import { brokerAddress } from '../platform/broker-address.ts'
 import type { Log } from '../platform/log.ts'
 import { atMost } from './deadline.ts'
 import { openPublisher, type Publisher } from './rabbitmq-publisher.ts'
@@ -37,7 +38,7 @@ const HEARTBEAT_S = '10'
 export function openSessions(url: string, log: Log): Sessions {
   const address = new URL(url)
   if (!address.searchParams.has('heartbeat')) address.searchParams.set('heartbeat', HEARTBEAT_S)
-  const where = `${address.hostname}:${address.port || (address.protocol === 'amqps:' ? 5671 : 5672)}`
+  const where = brokerAddress(url)
   const members = new Set<Member>()
   let session: Session | undefined
   let blockedBy: string | undefined

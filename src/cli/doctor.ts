@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type Config, ConfigError, readConfig } from '../platform/config.ts'
+import { checkBroker } from './doctor/broker.ts'
 import { checkDatabases } from './doctor/databases.ts'
 import { bad, type Finding, fine } from './doctor/finding.ts'
 import { checkFolder } from './doctor/folders.ts'
@@ -60,6 +61,7 @@ async function examine(url: string, version: string): Promise<Finding[]> {
     ...found,
     ...gateway,
     ...(await checkDatabases(config)),
+    ...(await checkBroker(config)),
     await checkFolder({ name: 'data folder', setting: 'DATA_DIR', path: config.dataDir }),
     await checkFolder({ name: 'log folder', setting: 'LOG_DIR', path: config.log.dir }),
     ...(await checkPorts(config, isUp ? 'running' : 'stopped')),

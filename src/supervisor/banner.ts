@@ -1,4 +1,5 @@
 import pc from 'picocolors'
+import { brokerAddress } from '../platform/broker-address.ts'
 import { type Config, OWNERS } from '../platform/config.ts'
 import type { EmbeddedPostgres } from '../platform/embedded-postgres.ts'
 
@@ -27,6 +28,7 @@ export function banner({
     row('gateway', url),
     ...OWNERS.map((owner) => row(owner, `grpc ${grpc.host}:${grpc.ports[owner]}`)),
     ...(postgres ? [row('PostgreSQL', `127.0.0.1:${postgres.port}`)] : []),
+    row('broker', config.brokerUrl === 'postgres' ? 'in PostgreSQL' : `RabbitMQ at ${brokerAddress(config.brokerUrl)}`),
     '',
     `  data in ${config.dataDir}, logs in ${config.log.dir}, the API to read at ${url}/docs`,
     ...(seeded > 0 ? [`  first start: ${seeded} products in the catalogue (${url}/products)`] : []),

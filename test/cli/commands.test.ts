@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { comanda, type FakeGateway, fakeGateway, orderJson, problem, type Reply, type Seen } from './fake-gateway.ts'
 
 let gateway: FakeGateway
@@ -181,6 +181,17 @@ describe('comanda doctor', () => {
     expect(code).toBe(1)
     const levels = Object.fromEntries(JSON.parse(out).map((finding: { name: string; level: string }) => [finding.name, finding.level]))
     expect(levels).toMatchObject({ node: 'ok', settings: 'ok', gateway: 'ok', orders: 'ok', payment: 'fail' })
+  })
+})
+
+describe('comanda doctor on the broker', () => {
+  it('names one that does not let us in, by its address and without its password', async () => {
+    vi.stubEnv('BROKER_URL', 'amqp://comanda:open-sesame@127.0.0.1:1')
+    const { out } = await against(() => ({ status: 200, body: { services: {} } }), 'doctor', '--json')
+    vi.unstubAllEnvs()
+    const broker = JSON.parse(out).find((finding: { name: string }) => finding.name === 'broker')
+    expect(broker).toMatchObject({ level: 'fail', says: expect.stringContaining('127.0.0.1:1') })
+    expect(out).not.toContain('open-sesame')
   })
 })
 

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { embeddedUrls } from '../../src/platform/embedded-postgres.ts'
+import { hasRabbitmq, startRabbitmq } from '../support/rabbitmq.ts'
 import { type System, startSystem } from '../support/system.ts'
 import { until } from '../support/until.ts'
 import { comanda, shop } from './shop.ts'
@@ -12,11 +13,26 @@ const AT_ONCE = 16
 let system: System
 let client: ReturnType<typeof shop>
 
-beforeAll(async () => {
-  system = await startSystem({ LEASE_MS: '3000' })
-  client = shop(system)
-}, 150_000)
-afterAll(() => system.stop(), 60_000)
+/** The broker of a run: how services find it, and how it loses everything. */
+type BrokerOfRun = { settings: NodeJS.ProcessEnv; loseEverything(): Promise<void>; close(): Promise<void> }
+
+const inPostgres = async (): Promise<BrokerOfRun> => ({
+  settings: {},
+  loseEverything: async () => dropEverything((await embeddedUrls(system.env.DATA_DIR ?? ''))?.broker ?? ''),
+  close: async () => {},
+})
+const inRabbitmq = async (): Promise<BrokerOfRun> => {
+  const node = await startRabbitmq()
+  return {
+    settings: { BROKER_URL: node.url },
+    async loseEverything() {
+      await node.kill()
+      node.wipe()
+      await node.start()
+    },
+    close: node.close,
+  }
+}
 
 /** Orders one after the other from many hands. @returns the ids, and how long each answer took in ms. */
 async function placeMany(count: number, product: string): Promise<{ ids: string[]; statuses: number[]; tookMs: number[] }> {
@@ -51,8 +67,19 @@ async function allConfirmed(ids: readonly string[]): Promise<void> {
   expect(audit.code, audit.out).toBe(0)
 }
 
-describe('while payment is paused', () => {
-  it('orders are answered 202, wait in the queue, and all end when it goes on', { timeout: 400_000 }, async () => {
+function outages(start: () => Promise<BrokerOfRun>): void {
+  let broker: BrokerOfRun
+  beforeAll(async () => {
+    broker = await start()
+    system = await startSystem({ LEASE_MS: '3000', ...broker.settings })
+    client = shop(system)
+  }, 300_000)
+  afterAll(async () => {
+    await system.stop()
+    await broker.close()
+  }, 90_000)
+
+  it('while payment is paused orders are answered 202, wait in the queue, and all end when it goes on', { timeout: 400_000 }, async () => {
     await client.product('outage', { madrid: 10_000 })
     const { payment = 0 } = system.pids()
     process.kill(payment, 'SIGSTOP')
@@ -70,22 +97,22 @@ describe('while payment is paused', () => {
     await allConfirmed([first.body.id, ...placed.ids])
   })
 
-  it('and the broker loses everything, all end just the same', { timeout: 400_000 }, async () => {
+  it('while payment is paused and the broker loses everything, all end just the same', { timeout: 400_000 }, async () => {
     await client.product('amnesia', { madrid: 10_000 })
     const { payment = 0 } = system.pids()
     process.kill(payment, 'SIGSTOP')
     await client.place({ amnesia: 1 })
     await knownDown()
     const placed = await placeMany(ORDERS / 2, 'amnesia')
-    const urls = await embeddedUrls(system.env.DATA_DIR ?? '')
-    await dropEverything(urls?.broker ?? '')
+    await until('the broker to hold messages', async () => (await queue()).broker.queues.some(({ ready }) => ready > 0))
+    await broker.loseEverything()
     process.kill(payment, 'SIGCONT')
     await allConfirmed(placed.ids)
   })
-})
 
-describe('when everything is killed at once, PostgreSQL too, in the middle of a stream of orders', () => {
-  it('no order that was answered is lost, and all end after the next start', { timeout: 400_000 }, async () => {
+  it('when everything is killed at once, PostgreSQL too, no order that was answered is lost, and all end after the next start', {
+    timeout: 400_000,
+  }, async () => {
     await client.product('killed', { madrid: 10_000 })
     const answered: string[] = []
     const waiting = new Set<string>()
@@ -108,7 +135,10 @@ describe('when everything is killed at once, PostgreSQL too, in the middle of a 
     console.log(`killed everything after ${answered.length} answered orders, ${waiting.size} of them only taken`)
     await allConfirmed(answered)
   })
-})
+}
+
+describe('with the broker in PostgreSQL,', () => outages(inPostgres))
+describe.skipIf(!hasRabbitmq())('with the broker in RabbitMQ,', () => outages(inRabbitmq))
 
 /** All tables of a database, as a disk that came back empty. */
 async function dropEverything(url: string): Promise<void> {

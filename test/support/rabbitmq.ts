@@ -50,6 +50,8 @@ export async function startRabbitmq(): Promise<RabbitmqNode> {
     node = child
     await until('RabbitMQ to start', () => answers(url, child, folder), START_SECONDS)
   }
+  // A test run that is cut off leaves nothing behind either.
+  process.once('exit', () => [node, epmd].forEach((child) => void child?.kill('SIGKILL')))
   await start()
   return {
     url,
