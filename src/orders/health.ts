@@ -50,6 +50,7 @@ export function breakerFor({ service, probe, random, log }: Options): Breaker {
   let isDown = false
   let isClosed = false
   let failures = 0
+  let successes = 0
   /** Grows with each try to come back, until a real call succeeds. */
   let tries = 0
   let backAt = Number.NEGATIVE_INFINITY
@@ -96,7 +97,9 @@ export function breakerFor({ service, probe, random, log }: Options): Breaker {
 
   // Twice: on a machine with much to do one answer may come late, and opening the circuit gives up on all that is under way.
   const ask = async () => {
-    if (!(await isWell()) && !(await isWell())) open()
+    // And not at all while calls are answered meanwhile: those are believed first.
+    const before = successes
+    if (!(await isWell()) && !(await isWell()) && successes === before) open()
   }
 
   return {
@@ -111,6 +114,7 @@ export function breakerFor({ service, probe, random, log }: Options): Breaker {
       hanging.add(giveUp)
       try {
         const value = await Promise.race([call(), gaveUp])
+        successes++
         failures = 0
         tries = 0
         return value

@@ -5,7 +5,7 @@ import { silentLog } from '../../src/platform/log.ts'
 
 /** A breaker on a service that a test switches; the health check answers what the service is. */
 function watched({ random = 0 } = {}) {
-  const service = { isUp: true, probes: 0, answer: () => service.isUp }
+  const service = { isUp: true, probes: 0, answer: (): boolean | Promise<boolean> => service.isUp }
   const changes: string[] = []
   const breaker = breakerFor({
     service: 'payment',
@@ -69,6 +69,19 @@ describe('a service', () => {
     await vi.waitFor(() => expect(service.probes).toBeGreaterThanOrEqual(2), { timeout: 8_000 })
     call.resolve('late')
     expect(await calling).toBe('late')
+    expect(changes).toEqual([])
+  })
+
+  it('that misses its health checks while it answers calls is taken for busy, not for down', async () => {
+    const { breaker, service, changes, fail } = watched()
+    const answer = Promise.withResolvers<boolean>()
+    service.answer = () => answer.promise
+    await fail()
+    await vi.waitFor(() => expect(service.probes).toBe(1))
+    await breaker.execute(async () => 'answer')
+    answer.resolve(false)
+    await vi.waitFor(() => expect(service.probes).toBe(2))
+    expect(await breaker.execute(async () => 'answer')).toBe('answer')
     expect(changes).toEqual([])
   })
 
