@@ -184,6 +184,24 @@ describe('a lost connection', () => {
   })
 })
 
+describe('a database', () => {
+  it('that has no room left stores nothing, is told as "database down", and works again when there is room', async () => {
+    const { db } = database
+    await db.query(sql`create function no_room() returns trigger language plpgsql as
+      $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$`)
+    await db.query(sql`create trigger no_room before update on numbers for each row when (new.n = 99) execute function no_room()`)
+    const full = db.transaction(async (tx) => {
+      tx.write(setNumber(1, 11))
+      tx.write(setNumber(2, 99))
+    })
+    expect(isDatabaseDown(await failure(full))).toBe(true)
+    expect([await numberOf(1), await numberOf(2)]).toEqual([10, 20])
+    await db.query(sql`drop trigger no_room on numbers`)
+    await db.transaction(async (tx) => tx.write(setNumber(2, 99)))
+    expect(await numberOf(2)).toBe(99)
+  })
+})
+
 describe('values', () => {
   it('beyond 2^53 are refused, not rounded', async () => {
     expect(await database.db.query(sql`select 9007199254740991::bigint as n`)).toEqual([{ n: Number.MAX_SAFE_INTEGER }])
