@@ -19,7 +19,7 @@ export const LEASE_MS = 900
 export function coordinatorOn(
   db: Database,
   services: Services,
-  more: { health?: Health; queue?: FallbackQueue; limits?: Limits } = {},
+  more: { health?: Health; queue?: FallbackQueue; limits?: Limits; leaseMs?: number } = {},
 ): Coordinator {
   const { limits, ...rest } = more
   const around = { now: () => new Date(), random: () => 0, ...(limits && { limits }) }
