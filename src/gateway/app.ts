@@ -103,7 +103,7 @@ function cutSlowBodies(app: App): void {
       const timer = setTimeout(() => {
         if (!request.raw.complete) answerBrokenHttp(Object.assign(new Error(), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), request.raw.socket)
       }, BODY_MS)
-      request.raw.once('close', () => clearTimeout(timer))
+      for (const event of ['end', 'close']) request.raw.once(event, () => clearTimeout(timer))
     }
     next()
   })

@@ -259,4 +259,4 @@ it('a full queue is 503 overloaded, before anything is stored', async () => {
   const codes = flood.map((reply) => reply.json().code)
   expect(new Set(codes)).toEqual(new Set(['unavailable', 'overloaded']))
   expect(flood.find((reply) => reply.json().code === 'overloaded')?.headers['retry-after']).toBe('1')
-})
+}, 120_000)
