@@ -21,6 +21,7 @@ import type { Config } from './config.ts'
 import { addWithFaults } from './fault-server.ts'
 import type { Log } from './log.ts'
 import { isDatabaseDown } from './postgres.ts'
+import { transportOf } from './transport.ts'
 
 /** gRPC between services: servers with health and reflection, clients with deadlines. */
 
@@ -61,6 +62,8 @@ export async function serveGrpc<S extends CompatServiceDefinition>(
   implementation: ServiceImplementation<S>,
   { address, log, faults = 'off' }: ServeOptions,
 ): Promise<GrpcServer> {
+  const other = transportOf(address)
+  if (other) return other.serve(definition, implementation, { address, log })
   const server = createServer({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES }).use(tellErrors(log))
   if (faults === 'on') addWithFaults(server, { definition, implementation }, { log })
   else {
@@ -85,21 +88,25 @@ export async function serveGrpc<S extends CompatServiceDefinition>(
   }
 }
 
-/** A database that is down is "unavailable", never "internal": callers try again. Anything unforeseen is logged here. */
 function tellErrors(log: Log): ServerMiddleware {
   return async function* (call, context) {
     try {
       return yield* call.next(call.request, context)
     } catch (error) {
-      if (error instanceof ServerError || (error as Error)?.name === 'AbortError') throw error
-      if (isDatabaseDown(error)) {
-        log.warn({ rpc: call.method.path, error: (error as Error).message }, 'database unavailable')
-        throw new ServerError(Status.UNAVAILABLE, 'the database is unavailable')
-      }
-      log.error({ rpc: call.method.path, err: error }, 'call failed')
-      throw new ServerError(Status.INTERNAL, 'internal error')
+      throw asServerError(error, { rpc: call.method.path, log })
     }
   }
+}
+
+/** A database that is down is "unavailable", never "internal": callers try again. Anything unforeseen is logged here. */
+export function asServerError(error: unknown, { rpc, log }: { rpc: string; log: Log }): unknown {
+  if (error instanceof ServerError || (error as Error)?.name === 'AbortError') return error
+  if (isDatabaseDown(error)) {
+    log.warn({ rpc, error: (error as Error).message }, 'database unavailable')
+    return new ServerError(Status.UNAVAILABLE, 'the database is unavailable')
+  }
+  log.error({ rpc, err: error }, 'call failed')
+  return new ServerError(Status.INTERNAL, 'internal error')
 }
 
 export type GrpcClient<S extends CompatServiceDefinition> = Client<S, DeadlineOptions> & { close(): void }
@@ -134,6 +141,8 @@ function targetOf(address: string): string {
  * service, and from a dead one to the next.
  */
 export function connectGrpc<S extends CompatServiceDefinition>(definition: S, address: string, timeoutMs: number): GrpcClient<S> {
+  const other = transportOf(address)
+  if (other) return other.connect(definition, address, timeoutMs)
   const channel = createChannel(targetOf(address), ChannelCredentials.createInsecure(), {
     ...CHANNEL_OPTIONS,
     'grpc.service_config': JSON.stringify({

@@ -1,0 +1,25 @@
+/** What the customers know, written down by themselves: the system's databases are never asked for it. */
+export type Seen = { at: number; status: string; version: number }
+export type Entry = {
+  key: string
+  /** Every order id that an answer under this key named. */
+  orderIds: Set<string>
+  /** It was told "accepted". */
+  isAccepted: boolean
+  refusal: string | undefined
+  seen: Seen[]
+  /** The same key with another body was taken. */
+  wrongBodyTaken: boolean
+}
+
+export type Journal = {
+  entries: Entry[]
+  /** Units that came in, by product and location, each receipt once. */
+  received: Map<string, number>
+  /** What customers or the warehouse saw that can't be. */
+  wrong: string[]
+}
+
+export const newEntry = (key: string): Entry => ({
+  ...{ key, orderIds: new Set<string>(), isAccepted: false, refusal: undefined, seen: [], wrongBodyTaken: false },
+})
