@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Broker } from '../../src/broker/broker.ts'
 import { openPostgresBroker } from '../../src/broker/postgres.ts'
+import * as store from '../../src/broker/postgres-store.ts'
 import { embeddedUrls, startEmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { silentLog } from '../../src/platform/log.ts'
@@ -71,6 +73,48 @@ describe('the broker in PostgreSQL', () => {
     await Promise.all(Array.from({ length: 5 }, () => broker.publish('orders.facts', [message, message])))
     expect(await db.query(sql`select id, body from messages`)).toEqual([message])
     await db.query(sql`truncate messages`)
+  })
+
+  it('lets a consumer whose lease ran out change nothing of what another has taken since', async () => {
+    const queue = 'orders.facts'
+    const [sleeper, other] = [randomUUID(), randomUUID()]
+    const claim = (by: string, leaseMs: number) => store.claim(db, { queue, claim: by, limit: 1, maxAttempts: 9, leaseMs })
+    for (const verdict of [{ do: 'ack' }, { do: 'dead', error: 'x' }, { do: 'retry', afterMs: 0, error: 'x' }] as const) {
+      await broker.publish(queue, [{ id: 'one', body: 1 }])
+      expect((await claim(sleeper, 0)).deliveries).toMatchObject([{ id: 'one', attempt: 1 }])
+      expect((await claim(other, 60_000)).deliveries).toMatchObject([{ id: 'one', attempt: 2 }])
+      await store.settle(db, queue, { claim: sleeper, verdicts: [{ id: 'one', ...verdict }] })
+      await store.renew(db, queue, { ids: ['one'], claims: [sleeper], leaseMs: 0 })
+      await store.giveBack(db, queue, { ids: ['one'], claim: sleeper })
+      expect(await broker.depth()).toContainEqual({ queue, ready: 0, delayed: 0, inFlight: 1, dead: 0 })
+      await store.settle(db, queue, { claim: other, verdicts: [{ id: 'one', do: 'ack' }] })
+      expect(await broker.depth()).toContainEqual({ queue, ready: 0, delayed: 0, inFlight: 0, dead: 0 })
+    }
+  })
+
+  it('keeps the lease of a handler that takes its time', async () => {
+    const queue = 'orders.facts'
+    const quick = openPostgresBroker({ databaseUrl: database.url, log: silentLog(), leaseMs: 600, pollMs: 50 })
+    const gate = Promise.withResolvers<void>()
+    const attempts: number[] = []
+    const consumer = await quick.consume(
+      queue,
+      async (deliveries) => {
+        attempts.push(...deliveries.map(({ attempt }) => attempt))
+        await gate.promise
+        return deliveries.map(() => ({ do: 'ack' }))
+      },
+      { maxInFlight: 5, maxAttempts: 3 },
+    )
+    await quick.publish(queue, [{ id: 'slow', body: 1 }])
+    await until('it to be in hand', () => attempts.length === 1)
+    const start = performance.now()
+    await until('three leases to pass', () => performance.now() - start > 1_800)
+    gate.resolve()
+    await until('it to be done with', async () => (await db.query(sql`select 1 from messages where queue = ${queue}`)).length === 0)
+    expect(attempts).toEqual([1])
+    await consumer.stop(1_000)
+    await quick.close(1_000)
   })
 
   it('stays small while messages go through: what they leave behind is cleaned up', async () => {
