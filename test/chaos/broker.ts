@@ -7,6 +7,8 @@ import { pause } from './pause.ts'
 export type ChaosBroker = {
   /** What the services are told. */
   settings: NodeJS.ProcessEnv
+  /** Not down, nor just starting. */
+  isUp(): boolean
   /** SIGKILL, and a start again after `downMs`; undefined where it has no process of its own. */
   kill?: (downMs: number) => Promise<void>
   /** All that it holds is gone. @returns what that was, as far as is known. */
@@ -18,6 +20,7 @@ export type ChaosBroker = {
 export function postgresBroker(database: DatabaseServer): ChaosBroker {
   return {
     settings: {},
+    isUp: () => true,
     async wipe() {
       const client = new pg.Client({ connectionString: database.url('broker'), connectionTimeoutMillis: 5_000 })
       client.on('error', () => {})
@@ -39,13 +42,16 @@ export async function rabbitmqBroker(): Promise<ChaosBroker> {
   const node = await startRabbitmq()
   // One thing at a time: a node that starts can't be killed and wiped by another blow.
   let last: Promise<unknown> = Promise.resolve()
+  let atWork = 0
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = last.then(work)
+    atWork++
+    const done = last.then(work).finally(() => atWork--)
     last = done.catch(() => {})
     return done
   }
   return {
     settings: { BROKER_URL: node.url },
+    isUp: () => atWork === 0,
     kill: (downMs) =>
       inTurn(async () => {
         await node.kill()

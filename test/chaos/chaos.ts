@@ -122,7 +122,7 @@ async function harm({ options: { minutes, killsAtLeast, say }, system, customers
   for (;;) {
     await pause(250)
     const passed = performance.now() - startedAt
-    if (passed >= 2 * ms || (passed >= ms && nemesis.kills() >= killsAtLeast)) return problems
+    if (passed >= 3 * ms || (passed >= ms && nemesis.kills() >= killsAtLeast)) return problems
     if (passed >= nextLine) {
       nextLine += PROGRESS_EVERY_MS
       const { begun, ended } = customers.progress()

@@ -179,8 +179,8 @@ function harms({ system, chance, later, note }: Means): Record<keyof typeof WEIG
       await killPostgres('kill everything')
     },
     'kill broker': () => {
-      // The one in PostgreSQL dies with it.
-      if (!broker.kill) return
+      // The one in PostgreSQL dies with it; RabbitMQ needs its time to start.
+      if (!broker.kill || !broker.isUp()) return
       const downMs = Math.round(chance.between(...DOWN_MS))
       note('kill broker', 'broker', `down for ${downMs} ms and its start`)
       later(0, () => broker.kill?.(downMs))

@@ -12,7 +12,7 @@ const HELP = `npm run chaos -- [options]
   --minutes <n>          how long harm is done (2)
   --seed <n>             draws the same harm again (random)
   --rate <n>             new orders a second (10)
-  --kills-at-least <n>   goes on until so many were killed, at most twice as long (0)
+  --kills-at-least <n>   goes on until so many were killed, at most three times as long (0)
   --broker <which>       postgres or rabbitmq (rabbitmq where it is installed)
   --keep                 keeps logs, journal and data also when all is well
 
