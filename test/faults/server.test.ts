@@ -210,7 +210,7 @@ describe('a call that is answered by a stream', () => {
   })
 })
 
-describe('a process', () => {
+describe('a process', { timeout: 120_000 }, () => {
   async function inAProcess() {
     const dir = temporaryFolder('faults')
     const file = join(dir, 'worked')
