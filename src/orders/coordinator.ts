@@ -89,11 +89,13 @@ export function startCoordinator({ db, services, around, leaseMs, log, health = 
   }
 
   const run = (order: Order): Promise<Order> => {
-    const ended = work(order)
+    const ended: Promise<Order> = work(order)
       .catch((error: unknown) => {
         // Nothing is lost: the lease runs out and the order is taken up again.
         log.error({ order_id: order.id, request_id: order.request_id, err: error }, 'the order could not be saved')
-        return order
+        // As it was last known to be written, and not as it began: whoever was told "rejected" must not be told "pending" after it.
+        const mine = runs.get(order.id)
+        return mine?.ended === ended ? mine.order : order
       })
       .finally(() => {
         if (runs.get(order.id)?.ended === ended) runs.delete(order.id)

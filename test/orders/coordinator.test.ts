@@ -33,6 +33,22 @@ describe('running an order', () => {
     expect(await history(db, order.id)).toEqual(['order.accepted', 'order.rejected', 'order.undone'])
   })
 
+  it('tells how it was last written when the next write fails, and not how it began', async () => {
+    const order = await accepted(db)
+    let isCut = false
+    const cut = { ...db, query: <Row>(statement: Statement) => (isCut ? Promise.reject(new Error('cut')) : db.query<Row>(statement)) }
+    const services = scriptedServices({
+      authorisePayment: async () => refused('payment_declined', 'no'),
+      releaseStock: async () => {
+        isCut = true
+        return done(null)
+      },
+    })
+    const result = await coordinatorOn(cut, services).run(order)
+    isCut = false
+    expect(result).toMatchObject({ status: 'rejected', work: 'undo' })
+  })
+
   it('parks it while a service is down, and ends it when the service is back', async () => {
     const order = await accepted(db)
     let tries = 0
