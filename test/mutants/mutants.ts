@@ -23,16 +23,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'order by product_id, location_id`)',
     caughtBy: { file: 'test/inventory/reserve.test.ts', test: 'sells the last unit to exactly one of two that race for it, every time' },
   },
-  {
-    name: 'stock rows are locked as they come',
-    harm: 'two batches wait for each other for ever',
-    file: 'src/inventory/store.ts',
-    find: 'where product_id = any(${productIds}::text[]) order by product_id, location_id for update`)',
-    replace: 'where product_id = any(${productIds}::text[]) order by md5(product_id || random()::text) for update`)',
-    caughtBy: {
-      file: 'test/inventory/reserve.test.ts',
-      test: 'never fails orders that ask for the same products in opposite order, and meets no deadlock',
-    },
   },
   {
     name: 'a release before the reserve leaves no tombstone',
