@@ -23,7 +23,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'order by product_id, location_id`)',
     caughtBy: { file: 'test/inventory/reserve.test.ts', test: 'sells the last unit to exactly one of two that race for it, every time' },
   },
-  },
   {
     name: 'a release before the reserve leaves no tombstone',
     harm: 'a late reserve holds stock for an order that has ended',
