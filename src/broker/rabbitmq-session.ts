@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { type ChannelModel, connect } from 'amqplib'
 import { brokerAddress } from '../platform/broker-address.ts'
 import type { Log } from '../platform/log.ts'
@@ -21,7 +22,7 @@ export type Sessions = {
 export type Session = {
   connection: ChannelModel
   publisher: Publisher
-  /** Makes queues that are gone. */
+  /** Makes queues that are gone; takes half a second. */
   declareAgain(): Promise<void>
   /** Ends it; the next one comes by itself. */
   end(reason: string): void
@@ -32,6 +33,11 @@ export type Member = { /** A new session; it counts when all have attached. */ a
 
 const CONNECT_MS = 5_000
 const RECOVERY = { initialDelay: 100, maxDelay: 3_000, factor: 2, jitter: 0.3, waitForConnect: false }
+/**
+ * Time for RabbitMQ to tell its consumers that a queue is gone, before it is made again. Made again sooner, RabbitMQ 3.10 moves the consumers
+ * to the new queue and delivers nothing to them, for ever.
+ */
+const GONE_FOR_MS = 500
 /** A peer that is silent for twice as long is gone. */
 const HEARTBEAT_S = '10'
 
@@ -128,9 +134,11 @@ async function openSession(connection: ChannelModel, onEnd: (why: string) => voi
     connection,
     publisher: await openPublisher(connection, () => end('the publishing channel was closed')),
     declareAgain() {
-      declaring ??= declareQueues(connection).finally(() => {
-        declaring = undefined
-      })
+      declaring ??= setTimeout(GONE_FOR_MS)
+        .then(() => declareQueues(connection))
+        .finally(() => {
+          declaring = undefined
+        })
       return declaring
     },
     end,

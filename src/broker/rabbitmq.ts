@@ -37,7 +37,8 @@ export function openRabbitmqBroker({ url, log, handlerTimeoutMs = HANDLER_TIMEOU
       if (!(error instanceof UnroutableError)) throw error
       log.warn({ error: error.message }, 'the queues are made again')
       await within(ANSWER_MS, session.declareAgain(), 'RabbitMQ')
-      await session.publisher.send(messages)
+      // Another session than before when we consumed what is gone.
+      await sessions.current().publisher.send(messages)
     }
   }
 
