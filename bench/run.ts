@@ -2,56 +2,22 @@ import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import Table from 'cli-table3'
 import { startSystem } from '../test/support/system.ts'
-import { type LoadResult, load, orderBody } from './load.ts'
+import { type LoadResult, load } from './load.ts'
 import { startMonolith } from './monolith.ts'
+import { option } from './option.ts'
+import { createProducts, hotPair, PRODUCTS, post, randomPair } from './shop.ts'
 
 /**
  * The speed of the real system: all services as processes, everything durable, load from this process on the same machine.
  * Beside it the hand-written monolith, on the same PostgreSQL. Usage: npm run bench [-- --rounds N --seconds N --warm-up N]
  */
-const option = (name: string, fallback: number) => {
-  const at = process.argv.indexOf(`--${name}`)
-  return at < 0 ? fallback : Number(process.argv[at + 1])
-}
 const rounds = option('rounds', 3)
 const seconds = option('seconds', 10)
 const warmUp = option('warm-up', 20)
-const PRODUCTS = 1_000
 
 const system = await startSystem()
 const { url } = system
 const monolith = await startMonolith(system, PRODUCTS)
-const product = (n: number) => `bench-${n}`
-const anyProduct = () => product(Math.floor(Math.random() * PRODUCTS))
-
-async function createProducts() {
-  for (let n = 0; n < PRODUCTS; n++) {
-    const body = {
-      id: product(n),
-      name: `Bench ${n}`,
-      unit_price_minor: 100 + n,
-      currency: 'EUR',
-      weight_grams: 100,
-      stock: [{ location_id: 'madrid', on_hand: 100_000_000 }],
-    }
-    const answer = await fetch(`${url}/products`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
-    if (!answer.ok) throw new Error(`product ${n}: ${answer.status} ${await answer.text()}`)
-  }
-}
-
-const randomPair = (): [string, string] => {
-  const first = anyProduct()
-  let second = anyProduct()
-  while (second === first) second = anyProduct()
-  return [first, second]
-}
-const post = (pair: () => [string, string]) => () => ({ method: 'POST' as const, path: '/orders', body: orderBody(pair()) })
-const hotPair = (): [string, string] => [product(0), product(1)]
-
 let ids: string[] = []
 async function someIds() {
   const page = (await (await fetch(`${url}/orders?limit=200`)).json()) as { orders: { id: string }[] }
@@ -67,6 +33,7 @@ const scenes: Scene[] = [
   { name: 'monolith: POST random, 64 connections', connections: 64, request: post(randomPair), url: monolith.url },
   { name: 'monolith: POST hot pair, 64 connections', connections: 64, request: post(hotPair), url: monolith.url },
   { name: 'POST random, 1 connection', connections: 1, request: post(randomPair) },
+  { name: 'monolith: POST random, 1 connection', connections: 1, request: post(randomPair), url: monolith.url },
   {
     name: 'GET /orders/{id}, 64 connections',
     connections: 64,
@@ -77,7 +44,7 @@ const scenes: Scene[] = [
 const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0
 
 try {
-  await createProducts()
+  await createProducts(url)
   // Warm: V8 compiles for tens of thousands of orders, and tables should hold past orders.
   await load({ url, connections: 256, seconds: warmUp, request: post(randomPair) })
   await load({ url: monolith.url, connections: 64, seconds: 5, request: post(randomPair) })
