@@ -5,6 +5,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
 import { newId } from '../platform/ids.ts'
+import { admission } from './admission.ts'
 import type { App, GatewayDependencies } from './dependencies.ts'
 import { answerBrokenHttp, asProblem, Problem, sendProblem } from './errors.ts'
 import { openApi, type Served } from './openapi.ts'
@@ -60,6 +61,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     reply.header('x-request-id', request.id)
     next()
   })
+  admission(app as unknown as App, { orders: dependencies.ordersAtOnce, lagMs: dependencies.lagMs })
   cutSlowBodies(app as unknown as App)
   app.setErrorHandler((error, request, reply) => {
     const problem = asProblem(error)

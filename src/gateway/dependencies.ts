@@ -12,5 +12,9 @@ export type GatewayDependencies = {
   /** Undefined: faults on purpose are off. */
   faults?: FaultDesk | undefined
   waitMs: number
+  /** Orders placed one by one that may be under way at once. */
+  ordersAtOnce: number
+  /** How late the event loop is, in ms; measured when left out. */
+  lagMs?: (() => number) | undefined
   log: Log
 }

@@ -6,7 +6,7 @@ import { connectFaultControl } from './faults.ts'
 export const startGateway: StartService = async ({ config, log }) => {
   const clients = connectClients(config.grpc)
   const faults = config.faults === 'on' ? connectFaultControl(config.grpc) : undefined
-  const app = await buildGateway({ clients, faults, waitMs: config.gateway.waitMs, log })
+  const app = await buildGateway({ clients, faults, waitMs: config.gateway.waitMs, ordersAtOnce: config.gateway.ordersAtOnce, log })
   const address = await app.listen({ host: config.gateway.host, port: config.gateway.port })
   return {
     address,

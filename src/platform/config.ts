@@ -71,6 +71,12 @@ export const SETTINGS = {
   },
   RPC_TIMEOUT_MS: { kind: 'integer', default: '5000', meaning: 'Deadline of one call between services' },
   WAIT_MS: { kind: 'integer', default: '5000', meaning: 'How long POST /orders waits for the end before it answers 202' },
+  ORDERS_AT_ONCE: {
+    kind: 'integer',
+    default: '1000',
+    meaning:
+      'POST /orders under way at once in a gateway; beyond that new ones are refused (503, Retry-After). About what it ends in a second',
+  },
   COMANDA_FAULTS: {
     kind: 'flag',
     default: '',
@@ -80,7 +86,7 @@ export const SETTINGS = {
 } as const satisfies Record<string, Setting>
 
 export type Config = {
-  gateway: { host: string; port: number; waitMs: number }
+  gateway: { host: string; port: number; waitMs: number; ordersAtOnce: number }
   grpc: {
     host: string
     ports: Record<OwnerName, number> /** One address, or several with commas. */
@@ -174,7 +180,12 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const perOwner = <T>(make: (upper: Uppercase<OwnerName>) => T) =>
     Object.fromEntries(OWNERS.map((owner) => [owner, make(owner.toUpperCase() as Uppercase<OwnerName>)])) as Record<OwnerName, T>
   return {
-    gateway: { host: values.GATEWAY_HOST, port: Number(values.GATEWAY_PORT), waitMs: Number(values.WAIT_MS) },
+    gateway: {
+      host: values.GATEWAY_HOST,
+      port: Number(values.GATEWAY_PORT),
+      waitMs: Number(values.WAIT_MS),
+      ordersAtOnce: Number(values.ORDERS_AT_ONCE),
+    },
     grpc: {
       host: values.GRPC_HOST,
       ports: perOwner((owner) => Number(values[`${owner}_PORT`])),

@@ -1,6 +1,7 @@
 import { ServerError, type ServiceImplementation, Status } from 'nice-grpc'
 import { buildGateway } from '../../src/gateway/app.ts'
 import { type Clients, connectClients } from '../../src/gateway/clients.ts'
+import type { GatewayDependencies } from '../../src/gateway/dependencies.ts'
 import { InventoryServiceDefinition, Product } from '../../src/gen/comanda/v1/inventory.ts'
 import { Order, OrdersServiceDefinition, type PlaceOrderCommand, type PlaceOrdersResponse } from '../../src/gen/comanda/v1/orders.ts'
 import { PaymentServiceDefinition } from '../../src/gen/comanda/v1/payment.ts'
@@ -36,7 +37,7 @@ export async function gatewayOn(fakes: Fakes, waitMs = 5_000) {
   ]
   const addresses = { orders, inventory, payment, shipping }
   const clients = connectClients({ host: '', ports: {} as never, addresses, timeoutMs: RPC_MS })
-  const app = await buildGateway({ clients, waitMs, log: silentLog() })
+  const app = await buildGateway({ clients, waitMs, ordersAtOnce: 1_000, log: silentLog() })
   return {
     app,
     async close() {
@@ -48,8 +49,8 @@ export async function gatewayOn(fakes: Fakes, waitMs = 5_000) {
 }
 
 /** A gateway on functions in place of gRPC clients, for what never gets that far. */
-export const gatewayWith = (clients: Partial<Clients>, waitMs = 1_000) =>
-  buildGateway({ clients: clients as Clients, waitMs, log: silentLog() })
+export const gatewayWith = (clients: Partial<Clients>, more: Partial<GatewayDependencies> = {}) =>
+  buildGateway({ clients: clients as Clients, waitMs: 1_000, ordersAtOnce: 1_000, log: silentLog(), ...more })
 
 async function serve<S extends Parameters<typeof serveGrpc>[0]>(definition: S, methods: object | undefined) {
   if (!methods) return undefined

@@ -31,7 +31,7 @@ async function gateway(inventory: 'on' | 'off' = 'on') {
     shipping: await serve(ShippingServiceDefinition, 'on'),
   }
   const faults = connectFaultControl({ addresses })
-  const app = await buildGateway({ clients: {} as never, faults, waitMs: 1_000, log: silentLog() })
+  const app = await buildGateway({ clients: {} as never, faults, waitMs: 1_000, ordersAtOnce: 10, log: silentLog() })
   closing.push(() => faults.close())
   closing.push(() => app.close())
   return app
@@ -99,7 +99,7 @@ describe('a fault on purpose', () => {
 })
 
 it.each(['GET', 'POST', 'DELETE'] as const)('%s /faults is 404 faults_off when faults are off', async (method) => {
-  const app = await buildGateway({ clients: {} as never, waitMs: 1_000, log: silentLog() })
+  const app = await buildGateway({ clients: {} as never, waitMs: 1_000, ordersAtOnce: 10, log: silentLog() })
   closing.push(() => app.close())
   const reply = await app.inject({ method, url: '/faults', ...(method === 'POST' && { payload: { service: 'payment', kind: 'error' } }) })
   expect([reply.statusCode, reply.json().code]).toEqual([404, 'faults_off'])

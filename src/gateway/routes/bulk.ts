@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { bulkhead } from 'cockatiel'
 import type { Static } from 'typebox'
 import { newId } from '../../platform/ids.ts'
 import { type Line, linesOf } from '../../platform/lines.ts'
@@ -14,7 +15,7 @@ import { orderView } from '../views.ts'
 import { type WaitingRoom, waitFrom } from '../wait.ts'
 import { PLACE_PROBLEMS } from './orders.ts'
 
-/** Orders in hand at once per request; beyond that the next lines wait in the client's socket. */
+/** Orders in hand at once, of one request and of all together; beyond that the next lines wait, in the client's socket in the end. */
 const IN_HAND = 1_024
 const LONGEST_LINE_BYTES = 64 * 1024
 const NDJSON = 'application/x-ndjson'
@@ -27,6 +28,7 @@ export function bulkRoutes(app: App, dependencies: GatewayDependencies & { room:
   const place = placing(dependencies)
   const parseJson = app.getDefaultJsonParser('error', 'error')
   let validate: Validate | undefined
+  const hands = bulkhead(IN_HAND, Number.POSITIVE_INFINITY)
 
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
@@ -70,7 +72,7 @@ export function bulkRoutes(app: App, dependencies: GatewayDependencies & { room:
           ? new Problem('body_too_large', `the line is ${problem}`)
           : new Problem('invalid_json', `the line is ${problem}`)
       const { idempotency_key: key = '', ...body } = await checked(text)
-      const { status, order } = await place(placeCommand(body, { requestId, key }), waitMs)
+      const { status, order } = await hands.execute(() => place(placeCommand(body, { requestId, key }), waitMs))
       return `${JSON.stringify({ line, status, order: orderView(order) })}\n`
     } catch (error) {
       const found = asProblem(error)
