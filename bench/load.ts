@@ -6,8 +6,6 @@ export type Load = {
   url: string
   connections: number
   seconds: number
-  /** Requests a second, whatever the answers take (open loop; latencies count from when a request was due). Left out: closed loop. */
-  rate?: number
   request: () => { method: 'GET' | 'POST'; path: string; body?: string }
 }
 export type LoadResult = {
@@ -16,23 +14,15 @@ export type LoadResult = {
   p99: number
   byStatus: Record<string, number>
   errors: number
-  /** Of the 503 alone, from sending to answer. */
-  refusedP99: number
 }
 
 /** Closed loop: each connection sends its next request when the last was answered. Latencies in ms; the rate counts 2xx only. */
-export async function load({ url, connections, seconds, rate, request }: Load): Promise<LoadResult> {
-  const refusedMs: number[] = []
+export async function load({ url, connections, seconds, request }: Load): Promise<LoadResult> {
   const result = await autocannon({
     url,
     connections,
     duration: seconds,
     timeout: 30,
-    ...(rate === undefined ? {} : { overallRate: rate }),
-    setupClient: (client) =>
-      void client.on('response', (status, _bytes, ms) => {
-        if (status === 503) refusedMs.push(ms)
-      }),
     requests: [{ setupRequest: (defaults) => ({ ...defaults, headers: { 'content-type': 'application/json' }, ...request() }) }],
   })
   const byStatus = Object.fromEntries(Object.entries(result.statusCodeStats ?? {}).map(([status, { count }]) => [status, count ?? 0]))
@@ -42,7 +32,6 @@ export async function load({ url, connections, seconds, rate, request }: Load): 
     p99: result.latency.p99,
     byStatus,
     errors: result.errors,
-    refusedP99: Math.round(refusedMs.toSorted((a, b) => a - b)[Math.floor(refusedMs.length * 0.99)] ?? 0),
   }
 }
 
