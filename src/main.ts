@@ -1,9 +1,10 @@
 import { flushCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { type Config, type DatabaseName, embeddedDatabases, readConfig, type ServiceName } from './platform/config.ts'
-import { embeddedUrls, startEmbeddedPostgres } from './platform/embedded-postgres.ts'
+import { type Config, DATABASES, type DatabaseName, readConfig, type ServiceName } from './platform/config.ts'
+import { type Databases, findDatabases } from './platform/databases.ts'
 import { type Log, openLog } from './platform/log.ts'
 import type { RunningService, StartService } from './platform/service.ts'
+import { trustAlso } from './platform/trust.ts'
 import { exitOnTheUnforeseen, exitWithin, tell, untilTold } from './supervisor/supervised.ts'
 
 /** Who there is. Loaded one by one, so that a process holds only what it runs. */
@@ -31,7 +32,8 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   let databases: Databases | undefined
   let log: Log | undefined
   try {
-    databases = await findDatabases(names, config)
+    trustAlso(config.caCertificates)
+    databases = await findDatabases(databasesOf(names), config)
     for (const name of names) {
       log = await openLog({ service: name, ...config.log })
       exitOnTheUnforeseen(log)
@@ -59,23 +61,11 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   process.exit(0)
 }
 
-type Databases = { urls: Record<DatabaseName, string>; stop(): Promise<void> }
-
 /** Who sends or takes messages, and so needs the broker's database too. */
 const USES_BROKER: ServiceName[] = ['orders', 'payment', 'shipping']
 
-/** Where the settings say, or else in the embedded server: the one that runs on the data folder, or one of our own. */
-async function findDatabases(names: readonly ServiceName[], config: Config): Promise<Databases> {
-  const given = config.databaseUrls
-  const missing = embeddedDatabases(config)
-  const isNeeded = (database: DatabaseName) =>
-    database === 'broker' ? names.some((name) => USES_BROKER.includes(name)) : names.includes(database)
-  if (!missing.some(isNeeded)) return { urls: given, stop: async () => {} }
-  const running = await embeddedUrls(config.dataDir)
-  const own = running ? undefined : await startEmbeddedPostgres({ dataDir: config.dataDir, port: config.postgresPort, databases: missing })
-  const embedded = running ?? own?.urls ?? {}
-  return { urls: { ...given, ...Object.fromEntries(missing.map((name) => [name, embedded[name]])) }, stop: async () => own?.stop() }
-}
+const databasesOf = (names: readonly ServiceName[]): DatabaseName[] =>
+  DATABASES.filter((name) => (name === 'broker' ? names.some((one) => USES_BROKER.includes(one)) : names.includes(name)))
 
 // What the supervisor starts: node src/main.ts serve <service>. Not through the command line, which would load far more than a service needs.
 if (import.meta.main) {

@@ -1,5 +1,6 @@
+import type { Config } from '../platform/config.ts'
 import type { Log } from '../platform/log.ts'
-import { migrate } from '../platform/migrate.ts'
+import { ensureSchema } from '../platform/migrate.ts'
 import { openDatabase, sql, sqlState } from '../platform/postgres.ts'
 import type { Broker, QueueName } from './broker.ts'
 import { atMost } from './deadline.ts'
@@ -18,13 +19,21 @@ const POLL_MS = 500
 /** Messages in one statement. */
 const MOST_AT_ONCE = 1_000
 
-export type PostgresBrokerOptions = { databaseUrl: string; log: Log; leaseMs?: number; pollMs?: number; handlerTimeoutMs?: number }
+export type PostgresBrokerOptions = {
+  databaseUrl: string
+  log: Log
+  /** Off: the tables are not made here, and a broker without them counts as down. */
+  migrate?: Config['migrate']
+  leaseMs?: number
+  pollMs?: number
+  handlerTimeoutMs?: number
+}
 
 /** Returns at once; tables are made in the background, and whatever is asked before they are waits for that, or fails with it. */
 export function openPostgresBroker(options: PostgresBrokerOptions): Broker {
   const { databaseUrl, log, leaseMs = LEASE_MS, pollMs = POLL_MS, handlerTimeoutMs = HANDLER_TIMEOUT_MS } = options
   const db = openDatabase(databaseUrl, { max: 3, applicationName: 'comanda broker' })
-  const run = withTables(databaseUrl)
+  const run = withTables(databaseUrl, options.migrate ?? 'on')
   run(async () => {}).catch((error: Error) => log.warn({ error: error.message }, 'the broker is not there yet; tried again with each use'))
   const consumers: { queue: QueueName; consumer: PostgresConsumer }[] = []
   const wake = (queues: readonly QueueName[]) => {
@@ -85,11 +94,11 @@ export function openPostgresBroker(options: PostgresBrokerOptions): Broker {
 const NOTHING_THERE = ['42P01', '3D000', '3F000']
 const DEADLOCK = '40P01'
 
-/** Runs `work` when the tables are there, and makes them again when they are gone: the broker is never the only copy. */
-function withTables(databaseUrl: string): <T>(work: () => Promise<T>) => Promise<T> {
+/** Runs `work` when the tables are there, and makes them again when they are gone (unless MIGRATE is off): the broker is never the only copy. */
+function withTables(databaseUrl: string, mode: Config['migrate']): <T>(work: () => Promise<T>) => Promise<T> {
   let made: Promise<unknown> | undefined
   const make = () => {
-    made ??= migrate(databaseUrl, new URL('migrations', import.meta.url).pathname).catch((error: unknown) => {
+    made ??= ensureSchema('broker', databaseUrl, mode).catch((error: unknown) => {
       made = undefined
       throw error
     })

@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor.ts'
 import { Failure, oneLine } from './failure.ts'
 import { faultCommand } from './fault.ts'
 import { importCommand } from './import.ts'
+import { migrateCommand } from './migrate.ts'
 import { orderCommand } from './order.ts'
 import { productsCommand } from './products.ts'
 import { queueCommand } from './queue.ts'
@@ -51,6 +52,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     reconcileCommand,
     faultCommand,
     demoCommand,
+    migrateCommand,
     doctorCommand,
   ])
     add(program)

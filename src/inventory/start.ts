@@ -1,12 +1,12 @@
 import { InventoryServiceDefinition } from '../gen/comanda/v1/inventory.ts'
 import { serveGrpc } from '../platform/grpc.ts'
-import { migrate } from '../platform/migrate.ts'
+import { ensureSchema } from '../platform/migrate.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
 import { inventoryService } from './service.ts'
 
 export const startInventory: StartService = async ({ config, databaseUrl, log }) => {
-  await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
+  await ensureSchema('inventory', databaseUrl, config.migrate)
   const db = openDatabase(databaseUrl, { applicationName: 'comanda inventory' })
   const address = `${config.grpc.host}:${config.grpc.ports.inventory}`
   const server = await serveGrpc(InventoryServiceDefinition, inventoryService({ db, log }), { address, log, faults: config.faults })

@@ -2,7 +2,7 @@ import { openBroker } from '../broker/open.ts'
 import { InventoryServiceDefinition } from '../gen/comanda/v1/inventory.ts'
 import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
 import { connectGrpc, serveGrpc } from '../platform/grpc.ts'
-import { migrate } from '../platform/migrate.ts'
+import { ensureSchema } from '../platform/migrate.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
 import { productCheck } from './accept.ts'
@@ -18,7 +18,7 @@ const DRAIN_MS = 8_000
 const BROKER_CLOSE_MS = 1_000
 
 export const startOrders: StartService = async ({ config, databaseUrl, log }) => {
-  await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
+  await ensureSchema('orders', databaseUrl, config.migrate)
   const { leaseMs } = config
   const db = openDatabase(databaseUrl, { max: 8, applicationName: 'comanda orders' })
   const services = connectServices(config.grpc, log)

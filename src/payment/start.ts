@@ -1,7 +1,7 @@
 import { openBroker } from '../broker/open.ts'
 import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
 import { serveGrpc } from '../platform/grpc.ts'
-import { migrate } from '../platform/migrate.ts'
+import { ensureSchema } from '../platform/migrate.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
 import { simulatedProvider } from './providers/simulated.ts'
@@ -13,7 +13,7 @@ import { NOT_FOUND_IS_FINAL_AFTER_MS, paymentService } from './service.ts'
 const BROKER_CLOSE_MS = 1_000
 
 export const startPayment: StartService = async ({ config, databaseUrl, log }) => {
-  await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
+  await ensureSchema('payment', databaseUrl, config.migrate)
   const db = openDatabase(databaseUrl, { applicationName: 'comanda payment' })
   // The simulated provider's commits don't wait for the disk, which saves one flush of three per order. Safe because its book shares our
   // write-ahead log: what we commit upon its answer flushes its charge too, and a charge lost before that is asked for again by its intent.

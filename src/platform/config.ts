@@ -12,7 +12,7 @@ export type OwnerName = (typeof OWNERS)[number]
 export const DATABASES = [...OWNERS, 'broker'] as const
 export type DatabaseName = (typeof DATABASES)[number]
 
-type Kind = 'port' | 'folder' | 'url' | 'broker' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'word'
+type Kind = 'port' | 'folder' | 'url' | 'broker' | 'secret' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'word'
 export type Setting = { kind: Kind; default: string; meaning: string }
 
 // Default ports lie below 32768: above, Linux hands them to outgoing connections, and one of those may sit on ours at the start.
@@ -43,6 +43,25 @@ export const SETTINGS = {
     meaning: 'Broker: postgres (tables in a database of its own), or amqp:// or amqps:// of a RabbitMQ',
   },
   BROKER_DATABASE_URL: { kind: 'url', default: '', meaning: 'PostgreSQL of the broker while BROKER_URL is postgres; embedded when unset' },
+  DATABASE_PASSWORD: { kind: 'secret', default: '', meaning: 'Password for the database URLs above that name a user and no password' },
+  BROKER_PASSWORD: { kind: 'secret', default: '', meaning: 'Password for BROKER_URL, likewise' },
+  CA_CERTIFICATES: {
+    kind: 'secret',
+    default: '',
+    meaning: 'Certificates (PEM text) to trust besides those that Node knows, such as those of an RDS',
+  },
+  MIGRATE: {
+    kind: 'flag',
+    default: 'on',
+    meaning: 'on: a service runs the migrations that its database lacks; off: it refuses to start then (`comanda migrate` runs them)',
+  },
+  DATABASE_ADMIN_URL: {
+    kind: 'url',
+    default: '',
+    meaning:
+      'For `comanda migrate` only: a user that may make roles and databases; it makes what is missing and owns the tables, and the services only read and write them',
+  },
+  DATABASE_ADMIN_PASSWORD: { kind: 'secret', default: '', meaning: 'Password for DATABASE_ADMIN_URL, likewise' },
   POSTGRES_PORT: { kind: 'port', default: '15432', meaning: 'Port of the embedded PostgreSQL; the next free one when it is taken' },
   DATA_DIR: { kind: 'folder', default: './data', meaning: 'Folder of the embedded PostgreSQL and of what must outlive a restart' },
   LOG_DIR: { kind: 'folder', default: './logs', meaning: 'Folder of the log files' },
@@ -97,6 +116,12 @@ export type Config = {
   databaseUrls: Record<DatabaseName, string>
   /** `postgres`, or the URL of a RabbitMQ with its password. */
   brokerUrl: string
+  /** Whether a service runs the migrations that its database lacks, or refuses to start. */
+  migrate: 'on' | 'off'
+  /** Empty: the users of `databaseUrls` are there and own the tables. */
+  databaseAdminUrl: string
+  /** PEM text. */
+  caCertificates: string
   postgresPort: number
   dataDir: string
   log: { dir: string; level: string; terminal: boolean }
@@ -128,12 +153,16 @@ function problemWith(name: string, kind: Kind, value: string): string | undefine
     case 'integer':
       return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : says('a whole number above 0')
     case 'url':
-      return value === '' || /^postgres(ql)?:\/\/.+/.test(value) ? undefined : `${name} must start with postgres://`
+      return value === '' || (/^postgres(ql)?:\/\/.+/.test(value) && URL.canParse(value))
+        ? undefined
+        : `${name} must be a URL that starts with postgres://`
     case 'broker':
       // Its value holds a password: never shown.
       return value === 'postgres' || (/^amqps?:\/\/./.test(value) && URL.canParse(value))
         ? undefined
         : `${name} must be postgres, or start with amqp:// or amqps://`
+    case 'secret':
+      return undefined
     case 'level':
       return LEVELS.includes(value) ? undefined : says(`one of ${LEVELS.join(', ')}`)
     case 'flag':
@@ -192,8 +221,14 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       addresses: perOwner((owner) => values[`${owner}_ADDRESS`] || `${values.GRPC_HOST}:${values[`${owner}_PORT`]}`),
       timeoutMs: Number(values.RPC_TIMEOUT_MS),
     },
-    databaseUrls: { ...perOwner((owner) => values[`${owner}_DATABASE_URL`]), broker: values.BROKER_DATABASE_URL },
-    brokerUrl: values.BROKER_URL,
+    databaseUrls: {
+      ...perOwner((owner) => withPassword(values[`${owner}_DATABASE_URL`], values.DATABASE_PASSWORD)),
+      broker: withPassword(values.BROKER_DATABASE_URL, values.DATABASE_PASSWORD),
+    },
+    brokerUrl: withPassword(values.BROKER_URL, values.BROKER_PASSWORD),
+    migrate: values.MIGRATE as 'on' | 'off',
+    databaseAdminUrl: withPassword(values.DATABASE_ADMIN_URL, values.DATABASE_ADMIN_PASSWORD),
+    caCertificates: values.CA_CERTIFICATES,
     postgresPort: Number(values.POSTGRES_PORT),
     dataDir: resolve(values.DATA_DIR),
     log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
@@ -202,6 +237,15 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     limits: { maxAgeMs: Number(values.PARKED_MAX_AGE_MS), maxAttempts: Number(values.DEAD_AFTER_ATTEMPTS) },
     faults: (values.COMANDA_FAULTS as 'on' | 'off' | '') || (isProduction(values.NODE_ENV) ? 'off' : 'unset'),
   }
+}
+
+/** Where secrets come apart from the rest, as from a vault: into a URL that has a user and no password. */
+function withPassword(url: string, password: string): string {
+  if (password === '' || !URL.canParse(url)) return url
+  const whole = new URL(url)
+  if (whole.username === '' || whole.password !== '') return url
+  whole.password = encodeURIComponent(password)
+  return whole.toString()
 }
 
 const isProduction = (environment: string) => /^prod/i.test(environment)

@@ -3,7 +3,7 @@ import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
 import { batched } from '../platform/batched.ts'
 import { connectGrpc, isUnavailable, serveGrpc } from '../platform/grpc.ts'
-import { migrate } from '../platform/migrate.ts'
+import { ensureSchema } from '../platform/migrate.ts'
 import { fromWire } from '../platform/outcome.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
@@ -16,7 +16,7 @@ import { shipmentId } from './shipment.ts'
 const BROKER_CLOSE_MS = 1_000
 
 export const startShipping: StartService = async ({ config, databaseUrl, log }) => {
-  await migrate(databaseUrl, new URL('migrations', import.meta.url).pathname)
+  await ensureSchema('shipping', databaseUrl, config.migrate)
   const db = openDatabase(databaseUrl, { applicationName: 'comanda shipping' })
   const carrier = simulatedCarrier()
   const orders = connectGrpc(OrdersServiceDefinition, config.grpc.addresses.orders, config.grpc.timeoutMs)

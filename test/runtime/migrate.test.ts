@@ -1,0 +1,109 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { DATABASES } from '../../src/platform/config.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { freePorts } from '../support/system.ts'
+import { until } from '../support/until.ts'
+
+/** A roll-out as on a server where only an admin may make things: `comanda migrate` first, then services that may not. */
+
+const server = process.env.TEST_POSTGRES_URL ?? ''
+const tag = randomBytes(4).toString('hex')
+const roleOf = (name: string) => `${name}_${tag}`
+const urlOf = (name: string) =>
+  Object.assign(new URL(server), { username: roleOf(name), password: '', pathname: `/${roleOf(name)}` }).toString()
+
+const folder = temporaryFolder('migrate')
+let env: NodeJS.ProcessEnv
+beforeAll(async () => {
+  const [port] = await freePorts(1)
+  env = {
+    ...process.env,
+    ...Object.fromEntries(DATABASES.map((name) => [`${name.toUpperCase()}_DATABASE_URL`, urlOf(name)])),
+    DATABASE_PASSWORD: 'p@ss/w:rd%',
+    ...{ MIGRATE: 'off', ORDERS_PORT: String(port), DATA_DIR: join(folder, 'data'), LOG_DIR: join(folder, 'logs'), LOG_TERMINAL: 'off' },
+  }
+})
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true })
+  for (const name of DATABASES) {
+    await asAdmin('tests', `drop database if exists ${roleOf(name)} with (force)`)
+    await asAdmin('tests', `drop role if exists ${roleOf(name)}`)
+  }
+})
+
+async function query(url: string, statement: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query(statement)).rows
+  } finally {
+    await client.end()
+  }
+}
+const asAdmin = (database: string, statement: string) =>
+  query(Object.assign(new URL(server), { pathname: `/${database}` }).toString(), statement)
+const asService = (name: string, statement: string) =>
+  query(Object.assign(new URL(urlOf(name)), { password: encodeURIComponent('p@ss/w:rd%') }).toString(), statement)
+
+type Ended = { code: number; out: string; err: string }
+const run = (args: string[], more: NodeJS.ProcessEnv = {}) =>
+  new Promise<Ended>((resolve) => {
+    const child = execFile(process.execPath, args, { env: { ...env, ...more } }, (_error, out, err) =>
+      resolve({ code: child.exitCode ?? -1, out, err }),
+    )
+  })
+const migrate = (args: string[] = [], more: NodeJS.ProcessEnv = { DATABASE_ADMIN_URL: server }) =>
+  run(['src/cli/main.ts', 'migrate', ...args], more)
+
+describe('a roll-out with comanda migrate', () => {
+  it('makes roles, databases and tables, all or the named ones, and each migration once', async () => {
+    const first = await migrate(['orders', 'payment'])
+    expect(first).toMatchObject({ code: 0, err: '' })
+    expect(first.out).toMatch(/^orders +has run 0001_orders\.sql.*\npayment +has run 0001_payment\.sql/)
+    expect(first.out).not.toContain('shipping')
+    const second = await migrate()
+    expect(second).toMatchObject({ code: 0, err: '' })
+    expect(second.out).toMatch(/orders +up to date\ninventory +has run 0001_inventory\.sql/)
+    expect((await migrate(['--check'], {})).code).toBe(0)
+  })
+
+  it('leaves the services rows, and nothing that changes a table or another database', async () => {
+    expect(await asService('orders', 'select 1 as one from migrations limit 1')).toEqual([{ one: 1 }])
+    await expect(asService('orders', 'create table mine (n int)')).rejects.toThrow('permission denied')
+    await expect(asService('orders', 'alter table orders add column mine int')).rejects.toThrow('must be owner')
+    await expect(asService('orders', 'delete from migrations')).rejects.toThrow('permission denied')
+    const other = Object.assign(new URL(urlOf('orders')), { password: encodeURIComponent('p@ss/w:rd%'), pathname: `/${roleOf('payment')}` })
+    await expect(query(other.toString(), 'select 1')).rejects.toThrow('permission denied')
+  })
+
+  it('refuses the start of a service whose schema is behind, and changes nothing; after the migration it starts', async () => {
+    await asAdmin(roleOf('orders'), `drop table migrations`)
+    const refused = await run(['src/main.ts', 'serve', 'orders'])
+    expect(refused.code).toBe(1)
+    expect(refused.err).toContain('the schema of orders is behind: 0001_orders.sql')
+    expect(refused.err).toContain('run "comanda migrate orders" first')
+    expect(await asAdmin(roleOf('orders'), `select to_regclass('migrations') as made`)).toEqual([{ made: null }])
+    const check = await migrate(['orders', '--check'], {})
+    expect(check).toMatchObject({ code: 1, out: expect.stringContaining('orders     lacks 0001_orders.sql') })
+
+    await asAdmin(roleOf('orders'), 'drop schema public cascade; create schema public')
+    expect((await migrate(['orders'])).code).toBe(0)
+    const child = execFile(process.execPath, ['src/main.ts', 'serve', 'orders'], { env })
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    const connections = `select 1 from pg_stat_activity where datname = '${roleOf('orders')}' and application_name = 'comanda orders'`
+    await until('orders to work on its database', async () => (await asAdmin('tests', connections)).length > 0)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  it('says in one line which database it could not reach', async () => {
+    const { code, err } = await migrate(['orders'], { ORDERS_DATABASE_URL: 'postgres://orders:secret@127.0.0.1:1/orders' })
+    expect(code).toBe(1)
+    expect(err).toBe('comanda: orders: connect ECONNREFUSED 127.0.0.1:1\n')
+  })
+})
