@@ -66,16 +66,16 @@ export async function simulate(seed: string, engines: Engines, { orders, onTrace
     return violations.length > 0
   }
   const until = world.now + plan.arrivalMs * 1.1
-  while (world.now < until && !look()) await world.runUntil(() => false, Math.min(until, world.now + 2_000))
+  while (world.now < until && !look()) await system.runTo(Math.min(until, world.now + 2_000))
 
   nemesis.heal()
   const healedAt = world.now
   const atRest = () => customers.areDone && warehouse.isDone && Object.keys(readBacklog(engines)).length === 0
   while (violations.length === 0 && world.now < healedAt + REST_WITHIN_MS && !atRest()) {
-    await world.runUntil(() => false, world.now + LOOK_EVERY_MS)
+    await system.runTo(world.now + LOOK_EVERY_MS)
   }
   // The rest must last: what comes late must find everything decided.
-  await world.runUntil(() => false, world.now + 2_000)
+  await system.runTo(world.now + 2_000)
   if (violations.length === 0) violations.push(...violationsAtRest(state(), engines))
   const end = state()
   const outcomes = new Map([...Map.groupBy(end.orders.values(), outcomeOf)].map(([outcome, list]) => [outcome, list.length]))

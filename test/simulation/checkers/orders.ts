@@ -1,3 +1,4 @@
+import type { Seen } from '../load/journal.ts'
 import { type Check, each, type OrderRow, type State } from './state.ts'
 import { isSold } from './stock.ts'
 
@@ -35,7 +36,9 @@ export const ordersAlways: Check = ({ journal, orders }) => [
     'a customer sees an order go only forwards',
     journal.entries,
     ({ seen }) => {
-      const wrong = seen.find((look, i) => i > 0 && !LATER[seen[i - 1]?.status ?? '']?.includes(look.status))
+      // Only where one answer was there before the other question was asked.
+      const isBackwards = (look: Seen) => seen.some((earlier) => earlier.at < look.askedAt && !LATER[earlier.status]?.includes(look.status))
+      const wrong = seen.some(isBackwards)
       return wrong && seen.map((look) => `${look.status} at ${Math.round(look.at)}`).join(', ')
     },
     ({ orderIds }) => [...orderIds][0] ?? '',

@@ -98,6 +98,7 @@ export function readBacklog({ orders, payment, shipping, broker }: Engines): Rec
     'orders with work': count(orders, 'orders where work is not null and dead_at is null'),
     'payments in between': count(payment, `payments where status in ('intent', 'unknown', 'capturing', 'voiding')`),
     'refunds in between': count(payment, `refunds where status = 'pending'`),
+    'payment results untold': count(payment, 'outbox'),
     'shipment facts untold': count(shipping, 'facts where told_at is null'),
     'cancels that the carrier was not told': count(shipping, 'order_shipments where carrier_cancel_due'),
     'messages in the broker': hasTable(broker, 'messages') ? count(broker, 'messages') : 0,

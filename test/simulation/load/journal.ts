@@ -1,5 +1,6 @@
 /** What the customers know, written down by themselves: the system's databases are never asked for it. */
-export type Seen = { at: number; status: string; version: number }
+/** `status` was read at some moment between the question and the answer. */
+export type Seen = { askedAt: number; at: number; status: string }
 export type Entry = {
   key: string
   /** Every order id that an answer under this key named. */

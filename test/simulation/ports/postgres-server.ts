@@ -61,6 +61,11 @@ export class PostgresServer {
     return connection
   }
 
+  /** No transaction is open: what stands in the tables is committed. */
+  get isQuiet(): boolean {
+    return this.#holder === undefined
+  }
+
   /** Crashes it: every connection breaks, open transactions are lost. It refuses connections until `isUp` is set again. */
   goDown(): void {
     this.isUp = false

@@ -72,6 +72,13 @@ export class System {
     }
   }
 
+  /** Lets time pass to `ms`, and then to the first moment in which no transaction is open, so that the tables can be looked at. */
+  async runTo(ms: number): Promise<void> {
+    await this.world.runUntil(() => false, ms)
+    const servers = Object.values(this.servers)
+    await this.world.runUntil(() => servers.every((server) => server.isQuiet), Number.POSITIVE_INFINITY)
+  }
+
   start(slot: Slot): void {
     const process = this.world.process(slot.name, ++slot.lives)
     slot.process = process
