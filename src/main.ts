@@ -1,5 +1,6 @@
 import { flushCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { limitBatches } from './platform/batched.ts'
 import { type Config, DATABASES, type DatabaseName, readConfig, type ServiceName } from './platform/config.ts'
 import { type Databases, findDatabases } from './platform/databases.ts'
 import { type Log, openLog } from './platform/log.ts'
@@ -33,6 +34,7 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   let log: Log | undefined
   try {
     trustAlso(config.caCertificates)
+    limitBatches(config.batchMax)
     databases = await findDatabases(databasesOf(names), config)
     for (const name of names) {
       log = await openLog({ service: name, ...config.log })

@@ -24,6 +24,16 @@ export type BatchOptions<O = unknown> = {
   keepSlot?: (results: readonly ItemResult<O>[]) => Promise<unknown>
 }
 
+let largest = Number.POSITIVE_INFINITY
+
+/**
+ * Makes no batch larger than `most` (setting BATCH_MAX) from now on: 1 turns batching off, which shows what it is worth. As many items as before may
+ * be under way, in more calls.
+ */
+export function limitBatches(most: number): void {
+  largest = most
+}
+
 export class QueueFullError extends Error {
   override name = 'QueueFullError'
 }
@@ -39,8 +49,10 @@ type Waiting<I, O> = { item: I; resolve: (value: O) => void; reject: (error: unk
  */
 export function batched<I, O>(
   many: (items: I[]) => Promise<readonly ItemResult<O>[]>,
-  { max, concurrency, maxQueued = 20_000, splitOn = () => false, keepSlot }: BatchOptions<O>,
+  { maxQueued = 20_000, splitOn = () => false, keepSlot, ...size }: BatchOptions<O>,
 ): (item: I) => Promise<O> {
+  const max = Math.min(size.max, largest)
+  const concurrency = size.concurrency * Math.ceil(size.max / max)
   let queue: Waiting<I, O>[] = []
   let inFlight = 0
   let scheduled = false

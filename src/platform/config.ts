@@ -96,6 +96,11 @@ export const SETTINGS = {
     meaning:
       'POST /orders under way at once in a gateway; beyond that new ones are refused (503, Retry-After). About what it ends in a second',
   },
+  BATCH_MAX: {
+    kind: 'integer',
+    default: '1000',
+    meaning: 'Most items in one call between services and in one statement; 1 turns batching off, to see what it is worth',
+  },
   COMANDA_FAULTS: {
     kind: 'flag',
     default: '',
@@ -127,6 +132,7 @@ export type Config = {
   log: { dir: string; level: string; terminal: boolean }
   leaseMs: number
   reconcileEveryMs: number
+  batchMax: number
   /** When orders stops trying. */
   limits: { maxAgeMs: number; maxAttempts: number }
   /** Unset counts as off, save where the whole system is started on one machine to try it. */
@@ -234,6 +240,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
     leaseMs: Number(values.LEASE_MS),
     reconcileEveryMs: Number(values.RECONCILE_EVERY_MS),
+    batchMax: Number(values.BATCH_MAX),
     limits: { maxAgeMs: Number(values.PARKED_MAX_AGE_MS), maxAttempts: Number(values.DEAD_AFTER_ATTEMPTS) },
     faults: (values.COMANDA_FAULTS as 'on' | 'off' | '') || (isProduction(values.NODE_ENV) ? 'off' : 'unset'),
   }

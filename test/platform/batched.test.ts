@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { batched, type ItemResult, QueueFullError } from '../../src/platform/batched.ts'
+import { batched, type ItemResult, limitBatches, QueueFullError } from '../../src/platform/batched.ts'
 
 /** Calls that stay open until the test answers them. */
 function heldCalls<I>() {
@@ -193,5 +193,29 @@ describe('batched', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  it('holds no more than the setting allows, with as many items under way as before', async () => {
+    limitBatches(1)
+    try {
+      const sizes: number[] = []
+      let most = 0
+      let inFlight = 0
+      const call = batched(
+        async (items: number[]) => {
+          sizes.push(items.length)
+          most = Math.max(most, ++inFlight)
+          await turn()
+          inFlight--
+          return items
+        },
+        { max: 3, concurrency: 2 },
+      )
+      expect(await Promise.all(Array.from({ length: 20 }, (_, item) => call(item)))).toHaveLength(20)
+      expect(sizes).toEqual(Array(20).fill(1))
+      expect(most).toBe(6)
+    } finally {
+      limitBatches(Number.POSITIVE_INFINITY)
+    }
   })
 })

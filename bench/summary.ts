@@ -1,0 +1,40 @@
+import type { LoadResult } from './load.ts'
+
+export type Measured = { name: string; results: LoadResult[] }
+/** Medians over the rounds, with the least and the most. */
+export type Row = {
+  name: string
+  perSecond: number
+  least: number
+  most: number
+  p50: number
+  /** Null where the tool does not tell it. */
+  p99: number | null
+  answers: string
+  errors: number
+}
+
+export const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+
+export function summary(measured: readonly Measured[]): Row[] {
+  return measured.map(({ name, results }) => {
+    const rates = results.map((result) => result.perSecond)
+    const answers: Record<string, number> = {}
+    for (const { byStatus } of results) {
+      for (const [status, count] of Object.entries(byStatus)) answers[status] = (answers[status] ?? 0) + count
+    }
+    const p99 = median(results.map((result) => result.p99))
+    return {
+      name,
+      perSecond: median(rates),
+      least: Math.min(...rates),
+      most: Math.max(...rates),
+      p50: median(results.map((result) => result.p50)),
+      p99: Number.isNaN(p99) ? null : p99,
+      answers: Object.entries(answers)
+        .map(([status, count]) => `${status}: ${count}`)
+        .join(' '),
+      errors: results.reduce((sum, result) => sum + result.errors, 0),
+    }
+  })
+}
