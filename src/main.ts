@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { limitBatches } from './platform/batched.ts'
 import { type Config, DATABASES, type DatabaseName, readConfig, type ServiceName } from './platform/config.ts'
 import { type Databases, findDatabases } from './platform/databases.ts'
+import { refuseToBeOpen } from './platform/exposure.ts'
 import { type Log, openLog } from './platform/log.ts'
 import type { RunningService, StartService } from './platform/service.ts'
 import { trustAlso } from './platform/trust.ts'
@@ -25,6 +26,8 @@ const FAILED_STOP_MS = 3_000
 /** `comanda serve all`: a supervisor with a process per service. `comanda serve orders payment`: just those, in this process. */
 export async function serve(names: readonly ServiceName[] | 'all', config: Config): Promise<void> {
   if (names === 'all') {
+    // Before anything is started for nothing.
+    refuseToBeOpen(config.gateway)
     const { supervise } = await import('./supervisor/supervisor.ts')
     return supervise(config, { module: fileURLToPath(import.meta.url), env: process.env })
   }

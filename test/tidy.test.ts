@@ -22,14 +22,15 @@ const linesOf = (name: string) => (text.get(name) ?? '').trimEnd().split('\n')
 const MAY_IMPORT: Record<string, string[]> = {
   platform: [],
   broker: [],
+  access: [],
   inventory: [],
   payment: ['broker'],
   shipping: ['broker'],
-  orders: ['broker'],
+  orders: ['access', 'broker'],
   gateway: [],
   audit: [],
   supervisor: [],
-  cli: ['audit', 'main.ts'],
+  cli: ['access', 'audit', 'main.ts'],
   'main.ts': ['inventory', 'payment', 'shipping', 'orders', 'gateway', 'supervisor'],
 }
 

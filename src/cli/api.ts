@@ -1,5 +1,6 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
+import { apiKeyOf } from '../platform/config.ts'
 import { Failure, oneLine } from './failure.ts'
 import { type Patience, patience, Unreachable } from './patience.ts'
 import { problemOf } from './wire.ts'
@@ -40,7 +41,7 @@ export function openApi({ url, connections = 8, timeoutMs = 20_000, patienceMs =
 
   function once(call: Call): Promise<HttpAnswer> {
     const payload = call.body === undefined ? undefined : typeof call.body === 'string' ? call.body : JSON.stringify(call.body)
-    const headers: Record<string, string | number> = { accept: 'application/json', ...call.headers }
+    const headers: Record<string, string | number> = { accept: 'application/json', ...withKey(), ...call.headers }
     if (payload !== undefined) {
       headers['content-type'] = 'application/json'
       headers['content-length'] = Buffer.byteLength(payload)
@@ -84,6 +85,12 @@ export function openApi({ url, connections = 8, timeoutMs = 20_000, patienceMs =
     stopRetrying: patient.stop,
     close: () => agent.destroy(),
   }
+}
+
+/** The header that tells the gateway who we are. From the environment only: what stands on a command line is seen by all on the machine. */
+export function withKey(): { authorization?: string } {
+  const key = apiKeyOf(process.env)
+  return key === undefined ? {} : { authorization: `Bearer ${key}` }
 }
 
 export function parseUrl(url: string): URL {

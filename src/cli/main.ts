@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor.ts'
 import { Failure, oneLine } from './failure.ts'
 import { faultCommand } from './fault.ts'
 import { importCommand } from './import.ts'
+import { keysCommand } from './keys.ts'
 import { migrateCommand } from './migrate.ts'
 import { orderCommand } from './order.ts'
 import { productsCommand } from './products.ts'
@@ -26,7 +27,8 @@ Start here
   comanda demo outage                              take payment down under load and watch nothing get lost
   comanda doctor                                   what runs, what is reachable, what is wrong
 
-"comanda <command> --help" tells more. The gateway is found at --url or COMANDA_URL.`
+"comanda <command> --help" tells more. The gateway is found at --url or COMANDA_URL; where it asks for a key, it is sent
+the one in COMANDA_API_KEY ("comanda keys create" makes one).`
 
 export const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 
@@ -51,6 +53,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     auditCommand,
     reconcileCommand,
     faultCommand,
+    keysCommand,
     demoCommand,
     migrateCommand,
     doctorCommand,

@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander'
-import { type Config, ConfigError, DATABASES, type DatabaseName, readConfig } from '../platform/config.ts'
+import { type Config, DATABASES, type DatabaseName } from '../platform/config.ts'
 import { Failure, oneLine, quietExit } from './failure.ts'
+import { settings } from './options.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
 
 export function migrateCommand(program: Command): void {
@@ -62,13 +63,4 @@ async function migrateOne(name: DatabaseName, url: string, { admin, check }: { a
   const ran = await migrate(asAdmin(admin, url), folder)
   await grantRows(admin, url)
   return ran
-}
-
-function settings(): Config {
-  try {
-    return readConfig(process.env)
-  } catch (error) {
-    if (error instanceof ConfigError) throw new Failure(`the settings are wrong: ${error.problems.join('; ')}`, 2)
-    throw error
-  }
 }

@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander'
-import { ConfigError, readConfig, SERVICES, type ServiceName } from '../platform/config.ts'
+import { SERVICES, type ServiceName } from '../platform/config.ts'
 import { Failure } from './failure.ts'
+import { settings } from './options.ts'
 
 export function serveCommand(program: Command): void {
   program
@@ -20,13 +21,4 @@ export function serveCommand(program: Command): void {
         throw new Failure(error.message)
       })
     })
-}
-
-function settings() {
-  try {
-    return readConfig(process.env)
-  } catch (error) {
-    if (error instanceof ConfigError) throw new Failure(`the settings are wrong: ${error.problems.join('; ')}`, 2)
-    throw error
-  }
 }

@@ -5,6 +5,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
 import { newId } from '../platform/ids.ts'
+import { keepGate, scopeOf } from './access/gate.ts'
 import { admission } from './admission.ts'
 import type { App, GatewayDependencies } from './dependencies.ts'
 import { answerBrokenHttp, asProblem, Problem, sendProblem } from './errors.ts'
@@ -34,7 +35,7 @@ const DOCS_POLICY = {
 
 /** The REST gateway, ready to listen or to be injected into. */
 export async function buildGateway(dependencies: GatewayDependencies): Promise<App> {
-  const { log } = dependencies
+  const { log, access = { docsAreOpen: true } } = dependencies
   const app = Fastify({
     logger: false,
     bodyLimit: BODY_LIMIT,
@@ -54,13 +55,17 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
   readJsonOnly(app as unknown as App)
 
   const served: Served[] = []
-  app.addHook('onRoute', ({ method, url, config }) => {
-    for (const one of [method].flat()) served.push({ method: one, url, problems: config?.problems ?? [] })
+  app.addHook('onRoute', (route) => {
+    const { method, url } = route
+    const scope = scopeOf({ url, scope: route.config?.scope })
+    route.config = { ...route.config, scope }
+    for (const one of [method].flat()) served.push({ method: one, url, scope, problems: route.config.problems ?? [] })
   })
   app.addHook('onRequest', (request, reply, next) => {
     reply.header('x-request-id', request.id)
     next()
   })
+  keepGate(app as unknown as App, { ...access, log })
   admission(app as unknown as App, { orders: dependencies.ordersAtOnce, lagMs: dependencies.lagMs })
   cutSlowBodies(app as unknown as App)
   app.setErrorHandler((error, request, reply) => {
@@ -77,7 +82,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
   })
 
   await app.register(helmet, { contentSecurityPolicy: API_POLICY, crossOriginEmbedderPolicy: false, strictTransportSecurity: false })
-  await app.register(swagger, openApi(served))
+  await app.register(swagger, openApi(served, access))
   await app.register(async (scope) => {
     const routes = scope as unknown as App
     orderRoutes(routes, { ...dependencies, room })
@@ -91,7 +96,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     faultRoutes(routes, dependencies)
     errorRoutes(routes)
   })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  app.get('/openapi.json', { schema: { hide: true }, config: { scope: 'docs' } }, async () => app.swagger())
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY })
   return app as unknown as App
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { Log } from '../platform/log.ts'
+import type { Access } from './access/gate.ts'
 import type { Clients } from './clients.ts'
 import type { FaultDesk } from './faults.ts'
 
@@ -11,6 +12,8 @@ export type GatewayDependencies = {
   clients: Clients
   /** Undefined: faults on purpose are off. */
   faults?: FaultDesk | undefined
+  /** Undefined: open to everybody. */
+  access?: Access | undefined
   waitMs: number
   /** Orders placed one by one that may be under way at once. */
   ordersAtOnce: number

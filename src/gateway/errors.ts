@@ -49,6 +49,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   if (allow) reply.header('allow', allow.join(', '))
   if (order_id) reply.header('location', `/orders/${order_id}`)
+  if (ERRORS[problem.code].status === 401) reply.header('www-authenticate', 'Bearer realm="comanda"')
   // Already a string: the route's own response schema is not for problems.
   const send = reply.code(ERRORS[problem.code].status).type('application/problem+json').serializer(String)
   return send.send(JSON.stringify(bodyOf(problem, request.id)))

@@ -2,14 +2,18 @@ import { createHash } from 'node:crypto'
 import type { Static } from 'typebox'
 import type { PlaceOrderCommand } from '../gen/comanda/v1/orders.ts'
 import { newId } from '../platform/ids.ts'
-import { invalid } from './errors.ts'
+import type { Caller } from './access/caller.ts'
+import { invalid, Problem } from './errors.ts'
 import type { PlaceOrderBody } from './schemas.ts'
 
 type Body = Static<typeof PlaceOrderBody>
 
-/** From the body of POST /orders to the command that orders gets, under a new order id. @throws invalid_request. */
-export function placeCommand(body: Body, { requestId, key }: { requestId: string; key: string }): PlaceOrderCommand {
+type From = { requestId: string; key: string; caller?: Caller | undefined }
+
+/** From the body of POST /orders to the command that orders gets, under a new order id. @throws invalid_request, bound_key. */
+export function placeCommand(body: Body, { requestId, key, caller }: From): PlaceOrderCommand {
   refuseRepeats('items', 'product_id', body.items)
+  refuseBeyondBound(body, caller)
   const { address } = body
   return {
     orderId: newId(),
@@ -36,9 +40,18 @@ export function placeCommand(body: Body, { requestId, key }: { requestId: string
       country: address.country,
     },
     metadata: body.metadata ?? {},
-    idempotencyKey: key,
+    // Users can not take each other's keys: no key that comes in has a space.
+    idempotencyKey: key && caller?.userId ? `${caller.userId} ${key}` : key,
     fingerprint: key ? createHash('sha256').update(canonical(body)).digest() : new Uint8Array(),
   }
+}
+
+/** A key bound to a user is in the user's own hands: it neither orders for others nor gives discounts. @throws bound_key. */
+function refuseBeyondBound({ user_id, items }: Body, caller: Caller | undefined): void {
+  if (caller?.userId === undefined) return
+  if (user_id !== caller.userId) throw new Problem('bound_key', `this key places orders of user ${caller.userId} only`)
+  const given = items.findIndex((item) => (item.discount_basis_points ?? 0) > 0)
+  if (given >= 0) throw new Problem('bound_key', `items[${given}].discount_basis_points: this key can not give discounts`)
 }
 
 /** The Idempotency-Key header, empty when there is none. @throws invalid_request. */

@@ -1,6 +1,7 @@
 import { type TSchema, Type } from 'typebox'
 import { OWNERS } from '../platform/config.ts'
 import { FAULT_KINDS, LONGEST_FAULT_MS, LONGEST_LATENCY_MS } from '../platform/faults.ts'
+import { NAME } from '../platform/ids.ts'
 
 /** What goes in over REST. A schema's description ends the sentence "must be …" of its error message. */
 
@@ -12,10 +13,6 @@ const whole = (description: string, minimum: number, maximum: number) =>
 const line = (most: number, least = 1) =>
   text(`${least === 0 ? 'at most' : `1 to`} ${most} characters without control characters`, `^[^\\u0000-\\u001f\\u007f]{${least},${most}}$`)
 
-const NAME = '^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$'
-const NAME_FORM = new RegExp(NAME)
-/** Whether a text can be the id of a user, product or location. */
-export const isName = (text: string): boolean => NAME_FORM.test(text)
 const nameOf = (what: string, example: string) =>
   text(`${what}: 1 to 64 letters, digits and . _ : -, beginning with a letter or digit`, NAME, example)
 const currency = text('three capital letters (ISO 4217)', '^[A-Z]{3}$', 'EUR')

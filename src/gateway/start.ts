@@ -1,12 +1,17 @@
+import { refuseToBeOpen } from '../platform/exposure.ts'
 import type { StartService } from '../platform/service.ts'
+import { connectAccess } from './access/connect.ts'
 import { buildGateway } from './app.ts'
 import { connectClients } from './clients.ts'
 import { connectFaultControl } from './faults.ts'
 
 export const startGateway: StartService = async ({ config, log }) => {
+  refuseToBeOpen(config.gateway)
   const clients = connectClients(config.grpc)
+  const access = connectAccess(config)
   const faults = config.faults === 'on' ? connectFaultControl(config.grpc) : undefined
-  const app = await buildGateway({ clients, faults, waitMs: config.gateway.waitMs, ordersAtOnce: config.gateway.ordersAtOnce, log })
+  const { waitMs, ordersAtOnce } = config.gateway
+  const app = await buildGateway({ clients, faults, access, waitMs, ordersAtOnce, log })
   const address = await app.listen({ host: config.gateway.host, port: config.gateway.port })
   return {
     address,
@@ -14,6 +19,7 @@ export const startGateway: StartService = async ({ config, log }) => {
       await app.close()
       clients.close()
       faults?.close()
+      access.close()
     },
   }
 }

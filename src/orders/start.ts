@@ -1,7 +1,9 @@
+import { accessService } from '../access/service.ts'
 import { openBroker } from '../broker/open.ts'
+import { AccessServiceDefinition } from '../gen/comanda/v1/access.ts'
 import { InventoryServiceDefinition } from '../gen/comanda/v1/inventory.ts'
 import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
-import { connectGrpc, serveGrpc } from '../platform/grpc.ts'
+import { connectGrpc, served, serveGrpc } from '../platform/grpc.ts'
 import { ensureSchema } from '../platform/migrate.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
@@ -38,6 +40,7 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
     address,
     log,
     faults: config.faults,
+    beside: [served(AccessServiceDefinition, accessService({ db, log }))],
   })
   return {
     address,

@@ -12,13 +12,29 @@ export type OwnerName = (typeof OWNERS)[number]
 export const DATABASES = [...OWNERS, 'broker'] as const
 export type DatabaseName = (typeof DATABASES)[number]
 
-type Kind = 'port' | 'folder' | 'url' | 'broker' | 'secret' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'word'
+type Kind = 'port' | 'folder' | 'url' | 'broker' | 'secret' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'access' | 'word'
 export type Setting = { kind: Kind; default: string; meaning: string }
 
 // Default ports lie below 32768: above, Linux hands them to outgoing connections, and one of those may sit on ours at the start.
 export const SETTINGS = {
   GATEWAY_HOST: { kind: 'host', default: '127.0.0.1', meaning: 'Address the REST gateway listens on' },
   GATEWAY_PORT: { kind: 'port', default: '8000', meaning: 'Port of the REST gateway' },
+  ACCESS: {
+    kind: 'access',
+    default: 'open',
+    meaning: 'Who may use the gateway: open (everybody, so only on a loopback address), or keys (docs/SECURITY.md)',
+  },
+  KEY_MEMORY_MS: {
+    kind: 'integer',
+    default: '300000',
+    meaning: "How long a key goes on working while orders, which would know whether it was revoked, can't be reached",
+  },
+  RATE_LIMIT: {
+    kind: 'integer',
+    default: '',
+    meaning:
+      'Requests and orders in bulk a second that a key (without keys: an address) may send, ten times as many at once; no limit when unset',
+  },
   ORDERS_PORT: { kind: 'port', default: '15051', meaning: 'gRPC port of orders' },
   INVENTORY_PORT: { kind: 'port', default: '15052', meaning: 'gRPC port of inventory' },
   PAYMENT_PORT: { kind: 'port', default: '15053', meaning: 'gRPC port of payment' },
@@ -110,7 +126,16 @@ export const SETTINGS = {
 } as const satisfies Record<string, Setting>
 
 export type Config = {
-  gateway: { host: string; port: number; waitMs: number; ordersAtOnce: number }
+  gateway: {
+    host: string
+    port: number
+    waitMs: number
+    ordersAtOnce: number
+    access: 'open' | 'keys'
+    keyMemoryMs: number
+    /** A second; undefined: no limit. */
+    rateLimit: number | undefined
+  }
   grpc: {
     host: string
     ports: Record<OwnerName, number> /** One address, or several with commas. */
@@ -173,6 +198,8 @@ function problemWith(name: string, kind: Kind, value: string): string | undefine
       return LEVELS.includes(value) ? undefined : says(`one of ${LEVELS.join(', ')}`)
     case 'flag':
       return value === 'on' || value === 'off' ? undefined : says('on or off')
+    case 'access':
+      return value === 'keys' ? undefined : says('open or keys')
     case 'folder':
       return value !== '' ? undefined : says('a folder')
     case 'addresses': {
@@ -220,6 +247,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       port: Number(values.GATEWAY_PORT),
       waitMs: Number(values.WAIT_MS),
       ordersAtOnce: Number(values.ORDERS_AT_ONCE),
+      access: values.ACCESS as 'open' | 'keys',
+      keyMemoryMs: Number(values.KEY_MEMORY_MS),
+      rateLimit: values.RATE_LIMIT === '' ? undefined : Number(values.RATE_LIMIT),
     },
     grpc: {
       host: values.GRPC_HOST,
@@ -260,3 +290,6 @@ const isProduction = (environment: string) => /^prod/i.test(environment)
 /** The databases that no setting places, and that so belong into the embedded server. */
 export const embeddedDatabases = ({ databaseUrls, brokerUrl }: Pick<Config, 'databaseUrls' | 'brokerUrl'>): DatabaseName[] =>
   DATABASES.filter((name) => databaseUrls[name] === '' && (name !== 'broker' || brokerUrl === 'postgres'))
+
+/** The key that the command line sends to the gateway. No setting of any service. */
+export const apiKeyOf = (env: NodeJS.ProcessEnv): string | undefined => env.COMANDA_API_KEY?.trim() || undefined

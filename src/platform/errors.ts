@@ -13,7 +13,20 @@ export const ERRORS = {
     title: 'The body is not valid JSON',
     meaning: 'The body could not be read as JSON, or holds `__proto__` or `constructor`.',
   },
+  key_missing: {
+    status: 401,
+    title: 'An API key is needed',
+    meaning: 'Send `Authorization: Bearer <key>`, or the key as `X-Api-Key`; the command line takes it from COMANDA_API_KEY.',
+  },
+  key_invalid: { status: 401, title: 'The API key is not valid', meaning: 'It was never made, or it was revoked.' },
+  key_expired: { status: 401, title: 'The API key has expired', meaning: 'Make another with `comanda keys create`.' },
   payment_declined: { status: 402, title: 'The payment was declined', meaning: 'The order exists and is rejected; its stock is released.' },
+  scope_missing: { status: 403, title: 'The API key is not for this', meaning: 'It lacks the scope that `detail` names.' },
+  bound_key: {
+    status: 403,
+    title: 'The API key is bound to a user',
+    meaning: "It places only that user's orders, without discounts. Others' orders are for it as if they were not there.",
+  },
   not_found: { status: 404, title: 'There is nothing here', meaning: 'No route has this path, or no product this id.' },
   unknown_order: { status: 404, title: 'There is no such order', meaning: 'No order has this id.' },
   unknown_payment: { status: 404, title: 'There is no such payment', meaning: 'No payment has this id (it is the id of its order).' },
@@ -105,6 +118,11 @@ export const ERRORS = {
     status: 422,
     title: 'The Idempotency-Key came with another body before',
     meaning: 'A key is for one order; use a new one.',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests with this key, or from this address',
+    meaning: 'Nothing was done; try again after `Retry-After` seconds.',
   },
   headers_too_large: { status: 431, title: 'The headers are too large', meaning: 'All headers together have at most 16 KiB.' },
   internal_error: {

@@ -17,17 +17,19 @@ import { type Answer, done, refused, toWire } from './outcome.ts'
 
 type Context = { log: Log; random?: () => number; die?: (why: string) => Promise<never> }
 
-/** Adds the service, open to faults, with its FaultControl and a health check that tells when a fault has taken all of it down. */
-export function addWithFaults<S extends CompatServiceDefinition>(
+/** Adds the services, open to faults, with a FaultControl and a health check that tells when a fault has taken all of it down. */
+export function addWithFaults(
   server: Server,
-  { definition, implementation }: { definition: S; implementation: ServiceImplementation<S> },
+  services: readonly { definition: CompatServiceDefinition; implementation: object }[],
   { log, random = Math.random, die = dieAtOnce }: Context,
 ): void {
   const faults = openFaults({ now: () => performance.now(), random })
   const health = HealthState()
   const tellHealth = healthOf(faults, health)
-  server.with(injectFaults(faults, { log, die })).add(definition, implementation)
-  server.add(FaultControlServiceDefinition, faultControl(faults, { methods: methodsOf(definition), tellHealth, log }))
+  const struck = server.with(injectFaults(faults, { log, die }))
+  for (const { definition, implementation } of services) struck.add(definition, implementation as never)
+  const methods = services.flatMap(({ definition }) => methodsOf(definition))
+  server.add(FaultControlServiceDefinition, faultControl(faults, { methods, tellHealth, log }))
   server.add(HealthDefinition, HealthServiceImpl(health))
   log.warn('faults on purpose can be set: COMANDA_FAULTS is on')
 }

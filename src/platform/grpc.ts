@@ -54,25 +54,34 @@ const FAIL_OVER = {
 
 export type GrpcServer = { port: number; stop(): Promise<void> }
 
-type ServeOptions = { address: string; log: Log; faults?: Config['faults'] }
+/** A service with what does its work; {@link served} checks that the two belong together. */
+export type Served = { definition: CompatServiceDefinition; implementation: object }
+export const served = <S extends CompatServiceDefinition>(definition: S, implementation: ServiceImplementation<S>): Served => ({
+  definition,
+  implementation,
+})
+
+/** `beside`: smaller services at the same address, struck by the same faults. */
+type ServeOptions = { address: string; log: Log; faults?: Config['faults']; beside?: readonly Served[] }
 
 /** Serves one service with standard health checking and reflection; open to faults on purpose when they are on. @throws when the address is taken. */
 export async function serveGrpc<S extends CompatServiceDefinition>(
   definition: S,
   implementation: ServiceImplementation<S>,
-  { address, log, faults = 'off' }: ServeOptions,
+  { address, log, faults = 'off', beside = [] }: ServeOptions,
 ): Promise<GrpcServer> {
   const other = transportOf(address)
   if (other) return other.serve(definition, implementation, { address, log })
   const server = createServer({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES }).use(tellErrors(log))
-  if (faults === 'on') addWithFaults(server, { definition, implementation }, { log })
+  const all = [served(definition, implementation), ...beside]
+  if (faults === 'on') addWithFaults(server, all, { log })
   else {
-    server.add(definition, implementation)
+    for (const one of all) server.add(one.definition, one.implementation as never)
     server.add(HealthDefinition, HealthServiceImpl())
   }
   const descriptors = await readFile(new URL('../gen/descriptors.binpb', import.meta.url))
   const names = [
-    String((definition as { fullName?: string }).fullName),
+    ...all.map((one) => String((one.definition as { fullName?: string }).fullName)),
     ...(faults === 'on' ? [FaultControlServiceDefinition.fullName] : []),
   ]
   server.add(ServerReflectionService, ServerReflection(descriptors, names))

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type Config, embeddedDatabases, OWNERS, type ServiceName } from '../platform/config.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../platform/embedded-postgres.ts'
+import { isLoopback } from '../platform/exposure.ts'
 import { banner } from './banner.ts'
 import { type Child, startChild } from './child.ts'
 import { lockDataDir } from './lock.ts'
@@ -101,7 +102,6 @@ const faultSettings = ({ faults, databaseUrls, gateway, grpc }: Config) => {
   const isOurOwn = OWNERS.every((owner) => databaseUrls[owner] === '') && [gateway.host, grpc.host].every(isLoopback)
   return faults === 'unset' && isOurOwn ? { COMANDA_FAULTS: 'on' } : {}
 }
-const isLoopback = (host: string) => /^(127(\.\d+){3}|localhost|\[?::1\]?)$/.test(host)
 
 const databaseSettings = ({ urls }: EmbeddedPostgres) =>
   Object.fromEntries(Object.entries(urls).map(([name, url]) => [`${name.toUpperCase()}_DATABASE_URL`, url]))

@@ -15,7 +15,10 @@ const problems = (env: NodeJS.ProcessEnv): string[] => {
 describe('the settings', () => {
   it('have a good default each', () => {
     const config = readConfig({})
-    expect(config.gateway).toEqual({ host: '127.0.0.1', port: 8000, waitMs: 5000, ordersAtOnce: 1000 })
+    expect(config.gateway).toEqual({
+      ...{ host: '127.0.0.1', port: 8000, waitMs: 5000, ordersAtOnce: 1000 },
+      ...{ access: 'open', keyMemoryMs: 300_000, rateLimit: undefined },
+    })
     expect(config.grpc.addresses.payment).toBe(`127.0.0.1:${config.grpc.ports.payment}`)
     expect(config.databaseUrls).toEqual({ orders: '', inventory: '', payment: '', shipping: '', broker: '' })
     expect(config.dataDir).toBe(resolve('./data'))

@@ -1,7 +1,7 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { linesOf } from '../../platform/lines.ts'
-import { type HttpAnswer, parseUrl, readBody, reason } from '../api.ts'
+import { type HttpAnswer, parseUrl, readBody, reason, withKey } from '../api.ts'
 import { type Patience, Unreachable } from '../patience.ts'
 import type { OrderBody } from '../wire.ts'
 
@@ -48,7 +48,7 @@ function openStream({ url, prefer, timeoutMs }: BulkOptions): OrderStream {
     path: `${base.pathname.replace(/\/$/, '')}/orders/bulk`,
     host: base.hostname.replace(/^\[|\]$/g, ''),
     port: base.port,
-    headers: { 'content-type': 'application/x-ndjson', accept: 'application/x-ndjson', ...(prefer && { prefer }) },
+    headers: { 'content-type': 'application/x-ndjson', accept: 'application/x-ndjson', ...withKey(), ...(prefer && { prefer }) },
     agent: false,
   })
   const over = (error: unknown) => {

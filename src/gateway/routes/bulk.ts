@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream'
 import { bulkhead } from 'cockatiel'
+import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { newId } from '../../platform/ids.ts'
 import { type Line, linesOf } from '../../platform/lines.ts'
+import { tooOften } from '../access/gate.ts'
 import { answersAsTheyCome } from '../bulk-answers.ts'
 import type { App, GatewayDependencies } from '../dependencies.ts'
 import { asProblem, bodyOf, invalid, Problem } from '../errors.ts'
@@ -48,13 +50,13 @@ export function bulkRoutes(app: App, dependencies: GatewayDependencies & { room:
       // Its body is looked at line by line, and may take hours to come.
       validatorCompiler: () => () => true,
       serializerCompiler: () => String,
-      config: { problems: PLACE_PROBLEMS, streams: true },
+      config: { scope: 'orders:write', problems: PLACE_PROBLEMS, streams: true } as const,
     }
     scope.post('/orders/bulk', options, async (request, reply) => {
       validate ??= app.validatorCompiler?.({ schema: BulkLine, method: 'POST', url: '/orders/bulk', httpPart: 'body' }) as Validate
       const lines = linesOf(request.body as AsyncIterable<Buffer>, LONGEST_LINE_BYTES)
       const waitMs = waitFrom(request.headers.prefer, dependencies.waitMs)
-      const answers = answersAsTheyCome(lines, { inHand: IN_HAND, answer: (line) => answerLine(line, waitMs) })
+      const answers = answersAsTheyCome(lines, { inHand: IN_HAND, answer: (line) => answerLine(line, { waitMs, request }) })
       return reply
         .type(NDJSON)
         .serializer(String)
@@ -63,16 +65,21 @@ export function bulkRoutes(app: App, dependencies: GatewayDependencies & { room:
   })
 
   /** The text of the answer to one line; undefined for an empty one. Never throws. */
-  async function answerLine({ line, text, problem }: Line, waitMs: number): Promise<string | undefined> {
+  async function answerLine(
+    { line, text, problem }: Line,
+    { waitMs, request: { caller, spend } }: { waitMs: number; request: FastifyRequest },
+  ): Promise<string | undefined> {
     if (problem === undefined && text.trim() === '') return undefined
     const requestId = newId()
     try {
+      const retryAfter = spend?.() ?? 0
+      if (retryAfter > 0) throw tooOften(retryAfter)
       if (problem)
         throw problem.startsWith('longer')
           ? new Problem('body_too_large', `the line is ${problem}`)
           : new Problem('invalid_json', `the line is ${problem}`)
       const { idempotency_key: key = '', ...body } = await checked(text)
-      const { status, order } = await hands.execute(() => place(placeCommand(body, { requestId, key }), waitMs))
+      const { status, order } = await hands.execute(() => place(placeCommand(body, { requestId, key, caller }), waitMs))
       return `${JSON.stringify({ line, status, order: orderView(order) })}\n`
     } catch (error) {
       const found = asProblem(error)

@@ -9,7 +9,7 @@ const ErrorView = Type.Object({ code: Type.String(), status: Type.Integer(), tit
 /** The `type` of each problem leads here. */
 export function errorRoutes(app: App): void {
   const schema = { summary: 'What an error code means', tags: ['errors'], params: AnyId, response: { 200: ErrorView } }
-  app.get('/errors/:id', { schema, config: { problems: ['not_found'] } }, async (request, reply) => {
+  app.get('/errors/:id', { schema, config: { scope: 'open', problems: ['not_found'] } }, async (request, reply) => {
     const code = request.params.id
     if (!isErrorCode(code)) throw new Problem('not_found', 'there is no such error code')
     return reply.send({ code, ...ERRORS[code] })

@@ -7,7 +7,7 @@ import { FaultBody, FaultsQuery } from '../schemas.ts'
 import { ClearedView, FaultsView, FaultView } from '../view-schemas.ts'
 
 const tags = ['faults']
-const config = { problems: ['faults_off'] } as const
+const config = { scope: 'ops', problems: ['faults_off'] } as const
 /** Long enough to look at, short enough to be forgotten. */
 const FOR_MS = 30_000
 
@@ -21,7 +21,7 @@ export function faultRoutes(app: App, { faults }: GatewayDependencies): void {
 
   const set = { summary: 'Make a service fail on purpose, for a while', tags, body: FaultBody, response: { 201: FaultView } }
   const problems = ['faults_off', 'too_many_faults'] as const
-  app.post('/faults', { schema: set, config: { problems } }, async (request, reply) => {
+  app.post('/faults', { schema: set, config: { scope: 'ops', problems } }, async (request, reply) => {
     const { service, kind, method = '', rate = 1, for_ms: forMs = FOR_MS, latency_ms: latencyMs = 0, count = 0 } = request.body
     const command = { faultId: newId(), kind, method, rate, latencyMs, count, forMs }
     const fault = doneOrThrow(await desk(faults).set(service as OwnerName, command))

@@ -1,5 +1,6 @@
 import type { Order } from '../../gen/comanda/v1/orders.ts'
 import { isUuid } from '../../platform/ids.ts'
+import { type Caller, sees, seesOrder } from '../access/caller.ts'
 import type { App, GatewayDependencies } from '../dependencies.ts'
 import { doneOrThrow, Problem } from '../errors.ts'
 import { explain } from '../explain.ts'
@@ -13,7 +14,7 @@ import { type WaitingRoom, waitFrom } from '../wait.ts'
 
 const tags = ['orders']
 const PAGE = 50
-const config = { problems: ['unknown_order'] } as const
+const config = { scope: 'orders:read', problems: ['unknown_order'] } as const
 
 export function orderRoutes(app: App, dependencies: GatewayDependencies & { room: WaitingRoom }): void {
   const { clients, waitMs } = dependencies
@@ -25,8 +26,9 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
     body: PlaceOrderBody,
     response: { 200: OrderView, 201: OrderView, 202: OrderView },
   }
-  app.post('/orders', { schema: post, config: { problems: PLACE_PROBLEMS } }, async (request, reply) => {
-    const command = placeCommand(request.body, { requestId: request.id, key: idempotencyKey(request.headers['idempotency-key']) })
+  app.post('/orders', { schema: post, config: { scope: 'orders:write', problems: PLACE_PROBLEMS } }, async (request, reply) => {
+    const { id: requestId, caller, headers } = request
+    const command = placeCommand(request.body, { requestId, caller, key: idempotencyKey(headers['idempotency-key']) })
     const { status, order } = await place(command, waitFrom(request.headers.prefer, waitMs))
     reply.header('location', `/orders/${order.id}`)
     if (status === 202) reply.header('retry-after', 1)
@@ -34,11 +36,13 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
   })
 
   const get = { summary: 'Get an order', tags, params: OrderId, response: { 200: OrderView } }
-  app.get('/orders/:id', { schema: get, config }, async (request) => orderView(await known(request.params.id)))
+  app.get('/orders/:id', { schema: get, config }, async (request) => orderView(await known(request)))
 
   const list = { summary: 'List orders, newest first', tags, querystring: OrdersQuery, response: { 200: OrdersView } }
-  app.get('/orders', { schema: list }, async (request) => {
-    const { user_id: userId = '', status = '', before = '', limit, from, to } = request.query
+  app.get('/orders', { schema: list, config: { scope: 'orders:read' } }, async (request) => {
+    const { caller } = request
+    const { user_id: userId = caller?.userId ?? '', status = '', before = '', limit, from, to } = request.query
+    if (!sees(caller, userId)) return { orders: [], next: null }
     const page = await clients.listOrders({
       userId,
       status,
@@ -53,7 +57,7 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
   const events = { summary: 'The history of an order', tags, params: OrderId, response: { 200: EventsView } }
   app.get('/orders/:id/events', { schema: events, config }, async (request) => {
     // Not at once: what is no order's id must not reach a batch of others.
-    const { id } = await known(request.params.id)
+    const { id } = await known(request)
     const history = await clients.listOrderEvents(id)
     return { events: (history?.events ?? []).map(eventView) }
   })
@@ -65,7 +69,7 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
     response: { 200: ExplanationView },
   }
   app.get('/orders/:id/explain', { schema: explained, config }, async (request) => {
-    const order = await known(request.params.id)
+    const order = await known(request)
     const history = await clients.listOrderEvents(order.id)
     return explain(order, history?.events ?? [], new Date())
   })
@@ -79,10 +83,10 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
   }
   app.post(
     '/orders/:id/cancel',
-    { schema: cancel, config: { problems: ['unknown_order', 'already_dispatched', 'order_ended'] } },
+    { schema: cancel, config: { scope: 'orders:write', problems: ['unknown_order', 'already_dispatched', 'order_ended'] } },
     async (request, reply) => {
       const orderId = request.params.id.toLowerCase()
-      if (!isUuid(orderId)) throw unknownOrder()
+      if (!isUuid(orderId) || !(await seesOrder(request.caller, { id: orderId, clients }))) throw unknownOrder()
       const order = doneOrThrow(await clients.cancelOrder({ orderId, requestId: request.id, reason: request.body?.reason ?? '' }))
       const isUndone = order.status === 'cancelled' && !order.waiting
       if (!isUndone) reply.header('retry-after', 1)
@@ -90,10 +94,10 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
     },
   )
 
-  async function known(id: string): Promise<Order> {
-    const orderId = id.toLowerCase()
+  async function known({ params, caller }: { params: { id: string }; caller: Caller | undefined }): Promise<Order> {
+    const orderId = params.id.toLowerCase()
     const order = isUuid(orderId) ? await clients.getOrder(orderId) : undefined
-    if (!order) throw unknownOrder()
+    if (!order || !sees(caller, order.userId)) throw unknownOrder()
     return order
   }
 }
@@ -107,6 +111,6 @@ export const PLACE_PROBLEMS = [
     'product_discontinued',
     'currency_mismatch',
   ] as const),
-  ...(['total_mismatch', 'carrier_refused', 'payment_method_limit', 'payment_token_not_allowed', 'order_rejected'] as const),
+  ...(['total_mismatch', 'carrier_refused', 'payment_method_limit', 'payment_token_not_allowed', 'order_rejected', 'bound_key'] as const),
 ]
 const unknownOrder = () => new Problem('unknown_order', 'there is no such order')

@@ -1,4 +1,5 @@
 import { isUuid } from '../../platform/ids.ts'
+import { seesOrder } from '../access/caller.ts'
 import type { App, GatewayDependencies } from '../dependencies.ts'
 import { Problem } from '../errors.ts'
 import { AnyId } from '../schemas.ts'
@@ -12,9 +13,10 @@ export function paymentRoutes(app: App, { clients }: GatewayDependencies): void 
     params: AnyId,
     response: { 200: PaymentView },
   }
-  app.get('/payments/:id', { schema: get, config: { problems: ['unknown_payment'] } }, async (request) => {
+  app.get('/payments/:id', { schema: get, config: { scope: 'orders:read', problems: ['unknown_payment'] } }, async (request) => {
     const id = request.params.id.toLowerCase()
-    const payment = isUuid(id) ? await clients.getPayment(id) : undefined
+    const isTheirs = isUuid(id) && (await seesOrder(request.caller, { id, clients }))
+    const payment = isTheirs ? await clients.getPayment(id) : undefined
     if (!payment) throw new Problem('unknown_payment', 'there is no such payment')
     return paymentView(payment)
   })

@@ -10,11 +10,12 @@ import { iso, isoOrNull, orderView } from '../views.ts'
 
 const tags = ['queue']
 const PAGE = 50
+const config = { scope: 'ops' } as const
 
 /** What waits, and the dead-letter desk. */
 export function queueRoutes(app: App, { clients }: GatewayDependencies): void {
   const queue = { summary: 'Orders that wait, by whom they wait for; and the broker', tags, response: { 200: QueueView } }
-  app.get('/queue', { schema: queue }, async () => {
+  app.get('/queue', { schema: queue, config }, async () => {
     const { parked, deadLetters, brokerIsUp, brokerQueues } = await clients.getQueue()
     return {
       parked: parked.map(({ service, work, count, oldestSince, nextTryAt, isDown }) => ({
@@ -34,7 +35,7 @@ export function queueRoutes(app: App, { clients }: GatewayDependencies): void {
     querystring: DeadLettersQuery,
     response: { 200: DeadLettersView },
   }
-  app.get('/dead-letters', { schema: list }, async (request) => {
+  app.get('/dead-letters', { schema: list, config }, async (request) => {
     const { service = '', work = '', dead_reason: deadReason = '', after = '', limit } = request.query
     const page = await clients.listDeadLetters({ filter: { service, work, deadReason }, after, limit: Number(limit ?? PAGE) })
     return { dead_letters: page.orders.map(deadLetterView), next: page.next || null }
@@ -42,7 +43,7 @@ export function queueRoutes(app: App, { clients }: GatewayDependencies): void {
 
   for (const action of ['retry', 'cancel'] as const) {
     const one = { summary: SUMMARIES[action], tags, params: OrderId, body: DeskBody, response: { 202: OrderView } }
-    app.post(`/dead-letters/:id/${action}`, { schema: one, config: { problems: PROBLEMS[action] } }, async (request, reply) => {
+    app.post(`/dead-letters/:id/${action}`, { schema: one, config: { ...config, problems: PROBLEMS[action] } }, async (request, reply) => {
       const orderId = request.params.id.toLowerCase()
       if (!isUuid(orderId)) throw new Problem('unknown_order', 'there is no such order')
       const { actor, reason } = request.body
@@ -56,7 +57,7 @@ export function queueRoutes(app: App, { clients }: GatewayDependencies): void {
       body: BulkDeskBody,
       response: { 200: ResolvedView },
     }
-    app.post(`/dead-letters/${action}`, { schema: many }, async (request) => {
+    app.post(`/dead-letters/${action}`, { schema: many, config }, async (request) => {
       const { actor, reason, filter = {}, dry_run: dryRun = false } = request.body
       const { service = '', work = '', dead_reason: deadReason = '' } = filter
       const { letters, more } = await clients.resolveDeadLetters({
@@ -72,7 +73,7 @@ export function queueRoutes(app: App, { clients }: GatewayDependencies): void {
     querystring: DeadMessagesQuery,
     response: { 200: DeadMessagesView },
   }
-  app.get('/dead-letters/messages', { schema: messages }, async (request) => {
+  app.get('/dead-letters/messages', { schema: messages, config }, async (request) => {
     const { after = '', limit } = request.query
     const page = await clients.listDeadMessages({ after, limit: Number(limit ?? PAGE) })
     const views = page.messages.map(({ diedAt, body, ...message }) => ({
@@ -85,7 +86,7 @@ export function queueRoutes(app: App, { clients }: GatewayDependencies): void {
   for (const action of ['retry', 'discard'] as const) {
     const summary = action === 'retry' ? 'Puts dead messages back to their queues' : 'Throws dead messages away'
     const schema = { summary, tags, body: DeadMessagesBody, response: { 200: Type.Object({ count: Type.Integer() }) } }
-    app.post(`/dead-letters/messages/${action}`, { schema }, async (request) => {
+    app.post(`/dead-letters/messages/${action}`, { schema, config }, async (request) => {
       const { count } = await clients.resolveDeadMessages({ ...request.body, action, requestId: request.id })
       return { count }
     })

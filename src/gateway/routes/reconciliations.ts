@@ -9,6 +9,7 @@ import { iso, isoOrNull } from '../views.ts'
 
 const tags = ['payments']
 const PAGE = 50
+const config = { scope: 'ops' } as const
 
 /** Our book of payments against the provider's. */
 export function reconciliationRoutes(app: App, { clients }: GatewayDependencies): void {
@@ -18,7 +19,7 @@ export function reconciliationRoutes(app: App, { clients }: GatewayDependencies)
     body: ReconcileBody,
     response: { 202: ReconciliationView },
   }
-  app.post('/reconciliations', { schema: start }, async (request, reply) => {
+  app.post('/reconciliations', { schema: start, config }, async (request, reply) => {
     const { since, dry_run: dryRun = false } = request.body ?? {}
     const command = { reconciliationId: newId(), requestId: request.id, since: timeOf('since', since), dryRun }
     const run = doneOrThrow(await clients.reconcile(command))
@@ -26,7 +27,7 @@ export function reconciliationRoutes(app: App, { clients }: GatewayDependencies)
   })
 
   const get = { summary: 'What came of a reconciliation', tags, params: AnyId, response: { 200: ReconciliationView } }
-  app.get('/reconciliations/:id', { schema: get, config: { problems: ['unknown_reconciliation'] } }, async (request) => {
+  app.get('/reconciliations/:id', { schema: get, config: { ...config, problems: ['unknown_reconciliation'] } }, async (request) => {
     const id = request.params.id.toLowerCase()
     const run = isUuid(id) ? await clients.getReconciliation(id) : undefined
     if (!run) throw new Problem('unknown_reconciliation', 'there is no such reconciliation')
@@ -39,7 +40,7 @@ export function reconciliationRoutes(app: App, { clients }: GatewayDependencies)
     querystring: DiscrepanciesQuery,
     response: { 200: DiscrepanciesView },
   }
-  app.get('/discrepancies', { schema: list }, async (request) => {
+  app.get('/discrepancies', { schema: list, config }, async (request) => {
     const { after, all, limit } = request.query
     const page = await clients.listDiscrepancies({ after: Number(after ?? 0), all: all === 'true', limit: Number(limit ?? PAGE) })
     return { discrepancies: page.discrepancies.map(discrepancyView), next: page.next === 0 ? null : String(page.next) }

@@ -1,3 +1,4 @@
+import { seesOrder } from '../access/caller.ts'
 import type { App, GatewayDependencies } from '../dependencies.ts'
 import { doneOrThrow, Problem } from '../errors.ts'
 import { AnyId, NoBody } from '../schemas.ts'
@@ -9,9 +10,9 @@ const response = { 200: ShipmentView }
 
 export function shipmentRoutes(app: App, { clients }: GatewayDependencies): void {
   const get = { summary: 'Get a shipment', tags, params: AnyId, response }
-  app.get('/shipments/:id', { schema: get, config: { problems: ['unknown_shipment'] } }, async (request) => {
+  app.get('/shipments/:id', { schema: get, config: { scope: 'orders:read', problems: ['unknown_shipment'] } }, async (request) => {
     const shipment = await clients.getShipment(shipmentId(request.params.id))
-    if (!shipment) throw unknownShipment()
+    if (!shipment || !(await seesOrder(request.caller, { id: shipment.orderId, clients }))) throw unknownShipment()
     return shipmentView(shipment)
   })
 
@@ -23,14 +24,20 @@ export function shipmentRoutes(app: App, { clients }: GatewayDependencies): void
     response,
   }
   const dispatchProblems = ['unknown_shipment', 'shipment_cancelled', 'not_created'] as const
-  app.post('/shipments/:id/dispatch', { schema: dispatch, config: { problems: dispatchProblems } }, async (request) =>
-    shipmentView(doneOrThrow(await clients.dispatchShipment({ shipmentId: shipmentId(request.params.id), requestId: request.id }))),
+  app.post(
+    '/shipments/:id/dispatch',
+    { schema: dispatch, config: { scope: 'shipments:write', problems: dispatchProblems } },
+    async (request) =>
+      shipmentView(doneOrThrow(await clients.dispatchShipment({ shipmentId: shipmentId(request.params.id), requestId: request.id }))),
   )
 
   const deliver = { summary: 'The parcel has arrived', tags, params: AnyId, body: NoBody, response }
   const deliverProblems = ['unknown_shipment', 'shipment_cancelled', 'not_created', 'not_dispatched'] as const
-  app.post('/shipments/:id/deliver', { schema: deliver, config: { problems: deliverProblems } }, async (request) =>
-    shipmentView(doneOrThrow(await clients.deliverShipment({ shipmentId: shipmentId(request.params.id), requestId: request.id }))),
+  app.post(
+    '/shipments/:id/deliver',
+    { schema: deliver, config: { scope: 'shipments:write', problems: deliverProblems } },
+    async (request) =>
+      shipmentView(doneOrThrow(await clients.deliverShipment({ shipmentId: shipmentId(request.params.id), requestId: request.id }))),
   )
 }
 
