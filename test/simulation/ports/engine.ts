@@ -38,11 +38,27 @@ export type DatabaseName = (typeof DATABASES)[number]
 const SETTINGS = `set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off;
   set plan_cache_mode = force_generic_plan; set timezone = 'UTC'; set synchronous_commit = off`
 
+/** Small and without what only matters to disks, on top of PGlite's own. */
+const START = [
+  ...[
+    'shared_buffers=16MB',
+    'wal_level=minimal',
+    'max_wal_senders=0',
+    'full_page_writes=off',
+    'wal_recycle=off',
+    'max_wal_size=32MB',
+    'min_wal_size=32MB',
+  ],
+  ...['autovacuum=off', 'track_activities=off', 'track_counts=off'],
+].flatMap((setting) => ['-c', setting])
+
 export class Engine {
   readonly name: DatabaseName
   readonly #pglite: PGlite
   /** Statements that the session knows by name. */
   readonly known = new Set<string>()
+  /** Names of the checkers' own statements, which are the same again and again, by their text. */
+  readonly #asked = new Map<string, string>()
 
   constructor(name: DatabaseName, pglite: PGlite) {
     this.name = name
@@ -56,10 +72,14 @@ export class Engine {
 
   /** For checkers and for whoever prepares the stage: outside the simulated world, in no transaction of it. @throws the database's error. */
   query<Row>(text: string, values: unknown[] = []): Row[] {
-    const messages = [serialize.parse({ text }), serialize.bind({ values, valueMapper: prepareValue })]
+    const known = this.#asked.get(text)
+    const name = known ?? `checker ${this.#asked.size}`
+    const messages = known ? [] : [serialize.parse({ name, text })]
+    messages.push(serialize.bind({ statement: name, values, valueMapper: prepareValue }))
     messages.push(serialize.describe({ type: 'P' }), serialize.execute({}), serialize.sync())
     const answer = readAnswer(this.raw(Buffer.concat(messages), Date.now()))
     if (answer.error) throw answer.error
+    this.#asked.set(text, name)
     return answer.rows as Row[]
   }
 
@@ -68,12 +88,18 @@ export class Engine {
     if (error) throw error
   }
 
-  /** As new: all tables but the list of migrations empty, counters at their start, nothing prepared. */
-  reset(wallMs: number): void {
+  /**
+   * As new: all tables but the list of migrations empty, counters at their start, nothing prepared. `keepsPlans` saves half of the time where the
+   * order of rows need not be the same in every run.
+   */
+  reset(wallMs: number, { keepsPlans = false } = {}): void {
     this.script('rollback')
-    this.script('discard all')
-    this.known.clear()
-    this.script(SETTINGS)
+    if (!keepsPlans || this.known.size === 0) {
+      this.script('discard all')
+      this.known.clear()
+      this.#asked.clear()
+      this.script(SETTINGS)
+    }
     this.empty(wallMs)
   }
 
@@ -86,12 +112,11 @@ export class Engine {
     // Without triggers: ledgers refuse to be emptied.
     this.script('set session_replication_role = replica', wallMs)
     this.script(`truncate ${tables.map((table) => table.name).join(', ')} restart identity`, wallMs)
-    this.script(`set session_replication_role = origin; ${SEEDS[this.name] ?? ''}`, wallMs)
+    this.script('set session_replication_role = origin', wallMs)
+    // There is nobody else to shorten the log, which lies in memory.
+    this.script('checkpoint', wallMs)
   }
 }
-
-/** Rows that migrations insert, which emptying takes away. */
-const SEEDS: Partial<Record<DatabaseName, string>> = {}
 
 type Answer = { rows: Record<string, unknown>[]; error: Error | undefined }
 
@@ -122,7 +147,7 @@ export async function bootEngines(): Promise<Record<DatabaseName, Engine>> {
   const cluster = await emptyCluster()
   const engines = {} as Record<DatabaseName, Engine>
   for (const name of DATABASES) {
-    const engine = new Engine(name, await PGlite.create({ loadDataDir: cluster, relaxedDurability: true }))
+    const engine = new Engine(name, await PGlite.create({ loadDataDir: cluster, startParams: [...PGlite.defaultStartParams, ...START] }))
     await migrateEngine(engine)
     engines[name] = engine
   }
@@ -133,7 +158,7 @@ async function emptyCluster(): Promise<Blob> {
   const kept = join(tmpdir(), `comanda-pglite-${versionOf('@electric-sql/pglite')}-${process.getuid?.() ?? ''}.tar`)
   const found = await readFile(kept).catch(() => undefined)
   if (found) return new Blob([found])
-  const first = await PGlite.create({ relaxedDurability: true })
+  const first = await PGlite.create()
   const dump = await first.dumpDataDir('none')
   await first.close()
   const draft = `${kept}.${process.pid}`
