@@ -8,6 +8,7 @@ import { type Log, openLog } from './platform/log.ts'
 import type { RunningService, StartService } from './platform/service.ts'
 import { trustAlso } from './platform/trust.ts'
 import { exitOnTheUnforeseen, exitWithin, tell, untilTold } from './supervisor/supervised.ts'
+import type { MetricsServer } from './telemetry/server.ts'
 
 /** Who there is. Loaded one by one, so that a process holds only what it runs. */
 const START: Record<ServiceName, () => Promise<StartService>> = {
@@ -34,6 +35,7 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   const told = untilTold()
   const running: RunningService[] = []
   let databases: Databases | undefined
+  let metrics: MetricsServer | undefined
   let log: Log | undefined
   try {
     trustAlso(config.caCertificates)
@@ -41,6 +43,7 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
     databases = await findDatabases(databasesOf(names), config)
     for (const name of names) {
       log = await openLog({ service: name, ...config.log })
+      metrics ??= await metricsOf(names, config, log)
       exitOnTheUnforeseen(log)
       const start = await START[name]()
       const { urls } = databases
@@ -61,9 +64,17 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   } finally {
     for (const service of running)
       await service.stop().catch((error: Error) => process.stderr.write(`did not stop cleanly: ${error.message}\n`))
+    await metrics?.stop()
     await databases?.stop()
   }
   process.exit(0)
+}
+
+/** Before the services are made, which ask for the meter then. */
+async function metricsOf(names: readonly ServiceName[], { metrics: { host, port } }: Config, log: Log): Promise<MetricsServer | undefined> {
+  if (port === undefined) return undefined
+  const { startMetrics } = await import('./telemetry/start.ts')
+  return startMetrics(names, { host, port }, log)
 }
 
 /** Who sends or takes messages, and so needs the broker's database too. */

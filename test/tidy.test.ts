@@ -31,7 +31,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   audit: [],
   supervisor: [],
   cli: ['access', 'audit', 'main.ts'],
-  'main.ts': ['inventory', 'payment', 'shipping', 'orders', 'gateway', 'supervisor'],
+  telemetry: [],
+  'main.ts': ['telemetry', 'inventory', 'payment', 'shipping', 'orders', 'gateway', 'supervisor'],
 }
 
 const roomOf = (name: string) => name.split('/')[1] ?? ''

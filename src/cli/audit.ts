@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import Table from 'cli-table3'
 import type { Command } from 'commander'
 import { type AuditReport, audit, type CheckResult } from '../audit/audit.ts'
@@ -6,6 +7,7 @@ import type { InFlight } from '../audit/rest.ts'
 import { AuditError } from '../audit/sessions.ts'
 import { findUrls } from '../audit/urls.ts'
 import { ConfigError, readConfig } from '../platform/config.ts'
+import { writeLastAudit } from '../platform/last-audit.ts'
 import { Failure, quietExit } from './failure.ts'
 import { jsonOption, wholeNumber } from './options.ts'
 import { count, duration, money } from './table.ts'
@@ -46,10 +48,25 @@ export async function runAudit({ wait, now = false }: AuditWish, terminal: Termi
     said = line
   }
   try {
-    return await audit(await findUrls(readConfig(process.env)), { now, waitMs: wait * 1_000, onWaiting })
+    const config = readConfig(process.env)
+    const report = await audit(await findUrls(config), { now, waitMs: wait * 1_000, onWaiting })
+    noteResult(report, config.dataDir)
+    return report
   } catch (error) {
     if (error instanceof AuditError || error instanceof ConfigError) throw new Failure(error.message, 2)
     throw error
+  }
+}
+
+/** For the metrics. An audit from elsewhere, or by somebody without the right to write there, has none to note. */
+function noteResult({ ok, results }: AuditReport, dataDir: string): void {
+  if (!existsSync(dataDir)) return
+  const violations = Object.fromEntries(Object.keys(PROMISES).map((promise) => [promise, 0]))
+  for (const result of results) violations[result.promise] = (violations[result.promise] ?? 0) + result.violations
+  try {
+    writeLastAudit(dataDir, { ok, endedAt: new Date().toISOString(), violations })
+  } catch {
+    // the report itself is what counts
   }
 }
 

@@ -9,6 +9,7 @@ import { keepGate, scopeOf } from './access/gate.ts'
 import { admission } from './admission.ts'
 import type { App, GatewayDependencies } from './dependencies.ts'
 import { answerBrokenHttp, asProblem, Problem, sendProblem } from './errors.ts'
+import { measureRequests } from './measured-requests.ts'
 import { openApi, type Served } from './openapi.ts'
 import { bulkRoutes } from './routes/bulk.ts'
 import { errorRoutes } from './routes/errors.ts'
@@ -65,6 +66,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     reply.header('x-request-id', request.id)
     next()
   })
+  measureRequests(app as unknown as App)
   keepGate(app as unknown as App, { ...access, log })
   admission(app as unknown as App, { orders: dependencies.ordersAtOnce, lagMs: dependencies.lagMs })
   cutSlowBodies(app as unknown as App)

@@ -17,7 +17,7 @@ export type Placement = {
 
 // Two groups of orders under way: each goes through the steps together, in few large calls. Measured at 64 connections: a tenth less CPU per order
 // than with streams as they come. An order that is slow keeps the next group back only so long.
-const BATCH = { max: 256, concurrency: 2, maxQueued: 5_000 }
+const BATCH = { name: 'place orders', max: 256, concurrency: 2, maxQueued: 5_000 }
 const GROUP_AT_MOST_MS = 50
 /** Longer than any client may wait (Prefer: wait=30). */
 const STREAM_MS = 35_000

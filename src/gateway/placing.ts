@@ -1,6 +1,7 @@
 import type { Order, PlaceOrderCommand } from '../gen/comanda/v1/orders.ts'
+import { meter } from '../platform/metrics.ts'
 import type { GatewayDependencies } from './dependencies.ts'
-import { doneOrThrow, refusal } from './errors.ts'
+import { asProblem, doneOrThrow, refusal } from './errors.ts'
 import type { WaitingRoom } from './wait.ts'
 
 /** 201 confirmed, 202 not final yet, 200 cancelled (a repeat of a key). */
@@ -11,7 +12,8 @@ export type Placed = { status: 200 | 201 | 202; order: Order }
  * @throws a Problem for what was refused or rejected.
  */
 export function placing({ clients, log, room }: GatewayDependencies & { room: WaitingRoom }) {
-  return async (command: PlaceOrderCommand, ms: number): Promise<Placed> => {
+  const to = meter()
+  const place = async (command: PlaceOrderCommand, ms: number): Promise<Placed> => {
     const { requestId: request_id } = command
     const { accepted, ended } = await clients.placeOrder(command)
     if (accepted.kind === 'refused') log.info({ request_id, code: accepted.code }, 'POST /orders')
@@ -22,6 +24,18 @@ export function placing({ clients, log, room }: GatewayDependencies & { room: Wa
     )
     return { status: statusOf(order), order }
   }
+  if (!to) return place
+  const counted = (outcome: string) => to.count('comanda_placements_total', { outcome })
+  return async (command: PlaceOrderCommand, ms: number): Promise<Placed> => {
+    try {
+      const placed = await place(command, ms)
+      counted(OUTCOMES[placed.status])
+      return placed
+    } catch (error) {
+      counted(asProblem(error).code)
+      throw error
+    }
+  }
 
   /** The order's end, or how it stands when the time is up or the connection to orders broke. */
   async function asFarAsItComes(accepted: Order, ended: Promise<Order | undefined>, ms: number): Promise<Order> {
@@ -30,6 +44,8 @@ export function placing({ clients, log, room }: GatewayDependencies & { room: Wa
     return end ?? (await clients.getOrder(accepted.id).catch(() => undefined)) ?? accepted
   }
 }
+
+const OUTCOMES = { 200: 'cancelled', 201: 'confirmed', 202: 'waiting' } as const
 
 function statusOf(order: Order): Placed['status'] {
   switch (order.status) {

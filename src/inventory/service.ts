@@ -1,6 +1,7 @@
 import type { ServiceImplementation } from 'nice-grpc'
 import type { InventoryServiceDefinition, Product } from '../gen/comanda/v1/inventory.ts'
 import type { Log } from '../platform/log.ts'
+import { meter } from '../platform/metrics.ts'
 import { type Answer, toWire } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import * as catalogue from './catalogue-store.ts'
@@ -19,10 +20,13 @@ export function inventoryService({ db, log }: { db: Database; log: Log }): Servi
       else log.info(line, words)
     }
   }
+  const to = meter()
   return {
     async reserveStock({ commands }) {
       const answers = await store.reserveStock(db, commands)
       tell('stock reserved', commands, answers)
+      for (const answer of answers)
+        to?.count('comanda_reservations_total', { outcome: answer.kind === 'refused' ? answer.code : 'reserved' })
       return { outcomes: answers.map((answer, i) => toWire(answer, (value) => reservationMessage(commands[i]?.orderId ?? '', value))) }
     },
     async releaseStock({ commands }) {

@@ -1,5 +1,6 @@
 import { batched } from '../platform/batched.ts'
 import type { Log } from '../platform/log.ts'
+import { meter } from '../platform/metrics.ts'
 import { type Database, isDatabaseDown } from '../platform/postgres.ts'
 import type { FallbackQueue } from './fallback-queue.ts'
 import { alwaysUp, type Health } from './health.ts'
@@ -46,15 +47,18 @@ export function startCoordinator({ db, services, around, leaseMs, log, health = 
 
   // A change that fails for its own sake fails alone; when the database is down, halves would only ask it longer.
   const saveOne = batched<Change, store.Saved | null>((changes) => store.saveChanges(db, changes, leaseMs), {
+    name: 'save orders',
     max: 256,
     concurrency: 4,
     splitOn: (error) => !isDatabaseDown(error),
   })
+  const to = meter()
   const save = async (change: Change): Promise<Order | null> => {
     const service = queue?.isReachable() ? change.parkedFor : undefined
     // The broker brings it back; the time in its row is the net.
     const saved = await saveOne(service ? { ...change, dueInMs: netDelayMs(around.random()) } : change)
     const order = saved && { ...change.order, ...saved }
+    if (order && change.event) to?.count('comanda_order_events_total', { type: change.event.type })
     if (order && change.parkedFor) {
       // Away, or only just: then it is asked again soon, and ever more rarely.
       const delayMs = health.isDown(change.parkedFor) ? 0 : retryDelayMs(order.attempts - 1, around.random())

@@ -32,7 +32,7 @@ export function openFallbackQueue({ broker, log }: { broker: Broker; log: Log })
         await broker.publish(`orders.parked.${service}`, messages)
         return list.map(() => undefined)
       },
-      { max: 256, concurrency: 2, maxQueued: MOST_UNSENT },
+      { name: `queue for ${service}`, max: 256, concurrency: 2, maxQueued: MOST_UNSENT },
     )
   }
 

@@ -2,6 +2,7 @@ import { type CallContext, ServerError, type ServiceImplementation, Status } fro
 import type { Broker } from '../broker/broker.ts'
 import type { OrdersServiceDefinition, PlaceOrderOutcome } from '../gen/comanda/v1/orders.ts'
 import type { Log } from '../platform/log.ts'
+import { meter } from '../platform/metrics.ts'
 import { type Answer, done, refused, toWire } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import { acceptOrders, type ProductCheck } from './accept.ts'
@@ -38,6 +39,7 @@ export function ordersService({
   health = alwaysUp,
   broker,
 }: Dependencies): ServiceImplementation<OrdersServiceDefinition> {
+  const to = meter()
   const change = (orderId: string, decide: (order: Order) => Change | Answer<Order>) =>
     changeOrder({ db, coordinator, log }, orderId, decide)
   return {
@@ -48,7 +50,10 @@ export function ordersService({
       const outcomes = answers.map((answer, index): PlaceOrderOutcome => {
         if (answer.kind !== 'done') return { index, ended: true, ...toWire(answer, orderMessage as never) }
         const { order, isNew } = answer.value
-        if (isNew) log.info({ order_id: order.id, request_id: order.request_id, user_id: order.user_id }, 'order.accepted')
+        if (isNew) {
+          to?.count('comanda_order_events_total', { type: 'order.accepted' })
+          log.info({ order_id: order.id, request_id: order.request_id, user_id: order.user_id }, 'order.accepted')
+        }
         const open = order.status === 'pending' && !order.waiting_service
         if (open) ends.expect(index, isNew ? coordinator.run(order) : endOf(order.id, signal))
         return { index, ended: !open, ...toWire(done(order), orderMessage) }

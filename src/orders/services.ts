@@ -20,10 +20,14 @@ const BATCH = { max: 256, concurrency: 4 }
 /** Calls many, answers many; what the wire or the breaker did to the call is told apart from what the service said. */
 type CallMany<Command, Value> = (commands: Command[]) => Promise<Answer<Value>[]>
 
-function patient<Command, Value>(callMany: CallMany<Command, Value>, breaker: Breaker): (command: Command) => Promise<Outcome<Value>> {
+function patient<Command, Value>(
+  name: string,
+  callMany: CallMany<Command, Value>,
+  breaker: Breaker,
+): (command: Command) => Promise<Outcome<Value>> {
   // A call that failed as a whole, for no reason of the network, is tried again in halves: one bad item fails alone.
   const splitOn = (error: unknown) => !isUnavailable(error) && !(error instanceof ServiceDownError)
-  const call = batched<Command, Answer<Value>>((commands) => breaker.execute(() => callMany(commands)), { ...BATCH, splitOn })
+  const call = batched<Command, Answer<Value>>((commands) => breaker.execute(() => callMany(commands)), { name, ...BATCH, splitOn })
   const once = async (command: Command): Promise<Outcome<Value> & { broken?: boolean }> => {
     try {
       return await call(command)
@@ -97,21 +101,30 @@ const keyOf = (order: Order) => ({ orderId: order.id, requestId: order.request_i
 
 function connectInventory(address: string, timeoutMs: number, breaker: Breaker) {
   const client = connectGrpc(InventoryServiceDefinition, address, timeoutMs)
-  const reserve = patient(async (orders: Order[]) => {
-    const commands = orders.map((order) => ({
-      ...keyOf(order),
-      currency: order.currency,
-      items: order.items.map((item) => ({ productId: item.product_id, quantity: item.quantity })),
-    }))
-    return (await client.reserveStock({ commands })).outcomes.map(fromWire)
-  }, breaker)
+  const reserve = patient(
+    'reserve stock',
+    async (orders: Order[]) => {
+      const commands = orders.map((order) => ({
+        ...keyOf(order),
+        currency: order.currency,
+        items: order.items.map((item) => ({ productId: item.product_id, quantity: item.quantity })),
+      }))
+      return (await client.reserveStock({ commands })).outcomes.map(fromWire)
+    },
+    breaker,
+  )
   const release = patient(
+    'release stock',
     async (orders: Order[]) => (await client.releaseStock({ commands: orders.map(keyOf) })).outcomes.map(fromWire),
     breaker,
   )
-  const commit = patient(async (commands: { orderId: string; requestId: string; locationIds: string[] }[]) => {
-    return (await client.commitStock({ commands })).outcomes.map(fromWire)
-  }, breaker)
+  const commit = patient(
+    'commit stock',
+    async (commands: { orderId: string; requestId: string; locationIds: string[] }[]) => {
+      return (await client.commitStock({ commands })).outcomes.map(fromWire)
+    },
+    breaker,
+  )
   const calls: Pick<Services, 'reserveStock' | 'releaseStock' | 'commitStock'> = {
     reserveStock: reserve,
     releaseStock: release,
@@ -123,21 +136,27 @@ function connectInventory(address: string, timeoutMs: number, breaker: Breaker) 
 function connectPayment(address: string, timeoutMs: number, breaker: Breaker) {
   const client = connectGrpc(PaymentServiceDefinition, address, timeoutMs)
   const calls: Pick<Services, 'authorisePayment' | 'voidPayment' | 'capturePayment'> = {
-    authorisePayment: patient(async (orders: Order[]) => {
-      const commands = orders.map((order) => ({
-        ...keyOf(order),
-        method: order.payment_method,
-        token: order.payment_token,
-        amountMinor: order.total_minor,
-        currency: order.currency,
-      }))
-      return (await client.authorizePayments({ commands })).outcomes.map(fromWire)
-    }, breaker),
+    authorisePayment: patient(
+      'authorise payments',
+      async (orders: Order[]) => {
+        const commands = orders.map((order) => ({
+          ...keyOf(order),
+          method: order.payment_method,
+          token: order.payment_token,
+          amountMinor: order.total_minor,
+          currency: order.currency,
+        }))
+        return (await client.authorizePayments({ commands })).outcomes.map(fromWire)
+      },
+      breaker,
+    ),
     voidPayment: patient(
+      'void payments',
       async (orders: Order[]) => (await client.voidPayments({ commands: orders.map(keyOf) })).outcomes.map(fromWire),
       breaker,
     ),
     capturePayment: patient(
+      'capture payments',
       async (orders: Order[]) => (await client.capturePayments({ commands: orders.map(keyOf) })).outcomes.map(fromWire),
       breaker,
     ),
@@ -147,9 +166,13 @@ function connectPayment(address: string, timeoutMs: number, breaker: Breaker) {
 
 function connectShipping(address: string, timeoutMs: number, breaker: Breaker) {
   const client = connectGrpc(ShippingServiceDefinition, address, timeoutMs)
-  const create = patient(async (commands: Parameters<typeof client.createShipments>[0]['commands'] & object) => {
-    return (await client.createShipments({ commands })).outcomes.map(fromWire)
-  }, breaker)
+  const create = patient(
+    'create shipments',
+    async (commands: Parameters<typeof client.createShipments>[0]['commands'] & object) => {
+      return (await client.createShipments({ commands })).outcomes.map(fromWire)
+    },
+    breaker,
+  )
   const calls: Pick<Services, 'createShipments' | 'cancelShipments'> = {
     async createShipments(order, parcels) {
       const { postal_code: postalCode, ...rest } = order.address ?? { postal_code: '' }
@@ -158,6 +181,7 @@ function connectShipping(address: string, timeoutMs: number, breaker: Breaker) {
       return outcome.kind === 'done' ? done(outcome.value.shipments.map(orderShipment)) : outcome
     },
     cancelShipments: patient(
+      'cancel shipments',
       async (orders: Order[]) => (await client.cancelShipments({ commands: orders.map(keyOf) })).outcomes.map(fromWire),
       breaker,
     ),

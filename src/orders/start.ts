@@ -12,6 +12,7 @@ import { startCoordinator } from './coordinator.ts'
 import { startDrain } from './drain.ts'
 import { openFallbackQueue } from './fallback-queue.ts'
 import { startInbox } from './inbox.ts'
+import { watchOrders } from './metrics.ts'
 import { ordersService } from './service.ts'
 import { connectServices } from './services.ts'
 
@@ -35,6 +36,7 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   const coordinator = startCoordinator({ db, services, around, leaseMs, log, health, queue })
   const drain = await startDrain({ broker, coordinator, health, db, leaseMs, log })
   const inbox = await startInbox({ broker, coordinator, db, leaseMs, log })
+  const watch = watchOrders({ databaseUrl, dataDir: config.dataDir, health, broker })
   const address = `${config.grpc.host}:${config.grpc.ports.orders}`
   const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log, health, broker }), {
     address,
@@ -46,6 +48,7 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
     address,
     async stop() {
       await Promise.all([server.stop(), coordinator.stop(DRAIN_MS), drain.stop(DRAIN_MS), inbox.stop(DRAIN_MS)])
+      await watch.close()
       await broker.close(BROKER_CLOSE_MS)
       services.close()
       catalogue.close()

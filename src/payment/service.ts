@@ -1,6 +1,7 @@
 import type { ServiceImplementation } from 'nice-grpc'
 import type { Payment as PaymentMessage, PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
 import { isUuid } from '../platform/ids.ts'
+import { meter } from '../platform/metrics.ts'
 import { type Answer, toWire } from '../platform/outcome.ts'
 import { authorisePayments } from './authorise.ts'
 import { capturePayments } from './capture.ts'
@@ -14,13 +15,22 @@ import { voidPayments } from './void.ts'
 /** How long the provider's book may lag: only after it does "not found" mean that there never will be a charge. */
 export const NOT_FOUND_IS_FINAL_AFTER_MS = 60_000
 
+/** By what a done one is called in the log. */
+const STEPS = { authorised: 'authorise', captured: 'capture', voided: 'void', refunded: 'refund' } as const
+
 /** payment over gRPC. Rules in payment.ts; each command in the file of its name; SQL in the stores; the provider behind provider.ts. */
 export function paymentService(
   context: PaymentContext,
   wakeReconciler: () => void = () => {},
 ): ServiceImplementation<PaymentServiceDefinition> {
-  const tell = (commands: readonly { orderId: string; requestId: string }[], answers: readonly Answer<Payment>[], words: string) => {
+  const to = meter()
+  const tell = (
+    commands: readonly { orderId: string; requestId: string }[],
+    answers: readonly Answer<Payment>[],
+    words: keyof typeof STEPS,
+  ) => {
     answers.forEach((answer, i) => {
+      to?.count('comanda_payments_total', { step: STEPS[words], outcome: answer.kind })
       const line = { order_id: commands[i]?.orderId, request_id: commands[i]?.requestId }
       if (answer.kind === 'done')
         context.log.info({ ...line, amount_minor: answer.value.amount_minor, currency: answer.value.currency }, `payment ${words}`)

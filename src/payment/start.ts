@@ -4,6 +4,8 @@ import { serveGrpc } from '../platform/grpc.ts'
 import { ensureSchema } from '../platform/migrate.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
+import { watchDatabase } from '../platform/watch-database.ts'
+import { readPaymentMetrics } from './metrics-store.ts'
 import { simulatedProvider } from './providers/simulated.ts'
 import { startReconciler } from './reconcile/runs.ts'
 import { startRelay } from './relay.ts'
@@ -25,6 +27,7 @@ export const startPayment: StartService = async ({ config, databaseUrl, log }) =
   const broker = openBroker(config, log)
   const reconciler = startReconciler(context, config.reconcileEveryMs)
   const loops = [startResolver(context), startRelay({ db, broker, log }), reconciler]
+  const watch = watchDatabase(databaseUrl, { payments: { read: readPaymentMetrics } })
   const server = await serveGrpc(PaymentServiceDefinition, paymentService(context, reconciler.wake), {
     address,
     log,
@@ -34,6 +37,7 @@ export const startPayment: StartService = async ({ config, databaseUrl, log }) =
     address,
     async stop() {
       await Promise.all([server.stop(), ...loops.map((loop) => loop.stop())])
+      await watch.close()
       await broker.close(BROKER_CLOSE_MS)
       await db.close()
       await providerDb.close()

@@ -1,3 +1,5 @@
+import { meter } from './metrics.ts'
+
 /**
  * Smart batching: write for one, run for many.
  *
@@ -9,6 +11,8 @@
  * costs about 170 µs of client CPU, the same item in a batch of 100 about 4 µs.
  */
 export type BatchOptions<O = unknown> = {
+  /** For the metrics, which tell of batches that have one; its own within a process. */
+  name?: string
   /** Largest batch. */
   max: number
   /** Calls in flight at once. */
@@ -49,19 +53,21 @@ type Waiting<I, O> = { item: I; resolve: (value: O) => void; reject: (error: unk
  */
 export function batched<I, O>(
   many: (items: I[]) => Promise<readonly ItemResult<O>[]>,
-  { maxQueued = 20_000, splitOn = () => false, keepSlot, ...size }: BatchOptions<O>,
+  { name, maxQueued = 20_000, splitOn = () => false, keepSlot, ...size }: BatchOptions<O>,
 ): (item: I) => Promise<O> {
   const max = Math.min(size.max, largest)
   const concurrency = size.concurrency * Math.ceil(size.max / max)
   let queue: Waiting<I, O>[] = []
   let inFlight = 0
   let scheduled = false
+  const measured = name === undefined ? undefined : measure(name, () => queue.length)
 
   const flush = () => {
     scheduled = false
     while (queue.length > 0 && inFlight < concurrency) {
       const batch = queue.slice(0, max)
       queue = queue.slice(max)
+      measured?.sent(batch.length)
       inFlight++
       void run(batch)
         .then((results) => results && keepSlot?.(results))
@@ -107,10 +113,22 @@ export function batched<I, O>(
   return (item) =>
     new Promise<O>((resolve, reject) => {
       if (queue.length >= maxQueued) {
+        measured?.refused()
         reject(new QueueFullError(`${maxQueued} items are waiting already`))
         return
       }
       queue.push({ item, resolve, reject })
       schedule()
     })
+}
+
+function measure(batch: string, waiting: () => number) {
+  const to = meter()
+  to?.watch(`batch ${batch}`, () => [{ metric: 'comanda_batch_waiting', labels: { batch }, value: waiting() }], { everyMs: 0 })
+  return (
+    to && {
+      sent: (size: number) => to.observe('comanda_batch_size', { batch }, size),
+      refused: () => to.count('comanda_batch_refused_total', { batch }),
+    }
+  )
 }

@@ -83,6 +83,12 @@ export const SETTINGS = {
   LOG_DIR: { kind: 'folder', default: './logs', meaning: 'Folder of the log files' },
   LOG_LEVEL: { kind: 'level', default: 'info', meaning: 'Least level that is logged: trace, debug, info, warn, error, silent' },
   LOG_TERMINAL: { kind: 'flag', default: 'on', meaning: 'Print log lines on the terminal too: on, off' },
+  METRICS_PORT: {
+    kind: 'port',
+    default: '',
+    meaning: 'Port of the metrics (docs/TELEMETRY.md); off when unset. In `serve all` the first of five: each process has its own',
+  },
+  METRICS_HOST: { kind: 'host', default: '127.0.0.1', meaning: 'Address the metrics are told on' },
   LEASE_MS: {
     kind: 'integer',
     default: '10000',
@@ -155,6 +161,8 @@ export type Config = {
   postgresPort: number
   dataDir: string
   log: { dir: string; level: string; terminal: boolean }
+  /** Port undefined: off. */
+  metrics: { host: string; port: number | undefined }
   leaseMs: number
   reconcileEveryMs: number
   batchMax: number
@@ -268,6 +276,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     postgresPort: Number(values.POSTGRES_PORT),
     dataDir: resolve(values.DATA_DIR),
     log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
+    metrics: { host: values.METRICS_HOST, port: values.METRICS_PORT === '' ? undefined : Number(values.METRICS_PORT) },
     leaseMs: Number(values.LEASE_MS),
     reconcileEveryMs: Number(values.RECONCILE_EVERY_MS),
     batchMax: Number(values.BATCH_MAX),

@@ -20,6 +20,8 @@ import { FaultControlServiceDefinition } from '../gen/comanda/v1/faults.ts'
 import type { Config } from './config.ts'
 import { addWithFaults } from './fault-server.ts'
 import type { Log } from './log.ts'
+import { measureMade, measureServed } from './measured-calls.ts'
+import { meter } from './metrics.ts'
 import { isDatabaseDown } from './postgres.ts'
 import { transportOf } from './transport.ts'
 
@@ -72,7 +74,9 @@ export async function serveGrpc<S extends CompatServiceDefinition>(
 ): Promise<GrpcServer> {
   const other = transportOf(address)
   if (other) return other.serve(definition, implementation, { address, log })
-  const server = createServer({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES }).use(tellErrors(log))
+  const to = meter()
+  const bare = createServer({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES })
+  const server = (to ? bare.use(measureServed(to)) : bare).use(tellErrors(log))
   const all = [served(definition, implementation), ...beside]
   if (faults === 'on') addWithFaults(server, all, { log })
   else {
@@ -159,9 +163,10 @@ export function connectGrpc<S extends CompatServiceDefinition>(definition: S, ad
       loadBalancingConfig: address.includes(',') ? AROUND_THE_HANGING : ROUND_ROBIN,
     }),
   })
-  const client = createClientFactory()
-    .use(deadlineMiddleware)
-    .create(definition, channel, { '*': { deadline: timeoutMs } } as never)
+  const to = meter()
+  const withDeadline = createClientFactory().use(deadlineMiddleware)
+  const factory = to ? withDeadline.use(measureMade(to)) : withDeadline
+  const client = factory.create(definition, channel, { '*': { deadline: timeoutMs } } as never)
   return Object.assign(client as Client<S, DeadlineOptions>, { close: () => channel.close() })
 }
 

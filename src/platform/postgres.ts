@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import pg from 'pg'
+import { meter } from './metrics.ts'
 
 /** PostgreSQL, pipelined: a transaction's statements travel together, and its last writes travel with the commit. */
 
@@ -57,12 +58,18 @@ const PLANNING = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejo
 
 type DatabaseOptions = {
   max?: number
-  applicationName?: string /** Server settings of each connection. */
+  applicationName?: string
+  /** Server settings of each connection. */
   settings?: Record<string, string>
+  /** PostgreSQL ends a statement that takes longer. */
+  statementMs?: number
+  /** Whether the metrics tell of this pool, while they are on. */
+  isMeasured?: boolean
 }
 
 /** A pool of connections. Nothing connects before the first query; lost connections are replaced. */
-export function openDatabase(url: string, { max = 4, applicationName = 'comanda', settings = {} }: DatabaseOptions = {}): Database {
+export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
+  const { max = 4, applicationName = 'comanda', settings = {}, statementMs = 30_000, isMeasured = true } = options
   const pool = new pg.Pool({
     connectionString: url,
     max,
@@ -72,8 +79,8 @@ export function openDatabase(url: string, { max = 4, applicationName = 'comanda'
       .join(' '),
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 60_000,
-    statement_timeout: 30_000,
-    query_timeout: 35_000,
+    statement_timeout: statementMs,
+    query_timeout: statementMs + 5_000,
     // A paused process must not hold its row locks for ever.
     idle_in_transaction_session_timeout: 15_000,
     keepAlive: true,
@@ -82,6 +89,7 @@ export function openDatabase(url: string, { max = 4, applicationName = 'comanda'
   // Both are needed: a checked-out client between two statements reports a lost connection on itself.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
+  const endWatch = isMeasured ? watchPool(pool, applicationName.replace(/^comanda /, '')) : undefined
 
   return {
     async query<Row>(statement: Statement): Promise<Row[]> {
@@ -98,8 +106,25 @@ export function openDatabase(url: string, { max = 4, applicationName = 'comanda'
         }
       }
     },
-    close: () => pool.end(),
+    close() {
+      endWatch?.()
+      return pool.end()
+    },
   }
+}
+
+function watchPool(pool: pg.Pool, name: string): (() => void) | undefined {
+  const labels = { pool: name }
+  return meter()?.watch(
+    `pool of ${name}`,
+    () => [
+      { metric: 'comanda_db_connections', labels: { ...labels, state: 'in_use' }, value: pool.totalCount - pool.idleCount },
+      { metric: 'comanda_db_connections', labels: { ...labels, state: 'idle' }, value: pool.idleCount },
+      { metric: 'comanda_db_connections_max', labels, value: pool.options.max },
+      { metric: 'comanda_db_waiting', labels, value: pool.waitingCount },
+    ],
+    { everyMs: 0 },
+  )
 }
 
 async function runOnce<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {

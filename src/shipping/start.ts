@@ -7,7 +7,9 @@ import { ensureSchema } from '../platform/migrate.ts'
 import { fromWire } from '../platform/outcome.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
+import { watchDatabase } from '../platform/watch-database.ts'
 import { simulatedCarrier } from './carriers/simulated.ts'
+import { readShippingMetrics } from './metrics-store.ts'
 import { startRelay } from './relay.ts'
 import type { Fact } from './relay-store.ts'
 import { shippingService } from './service.ts'
@@ -30,11 +32,12 @@ export const startShipping: StartService = async ({ config, databaseUrl, log }) 
       }))
       return (await orders.recordShipments({ facts: told })).outcomes.map((outcome) => fromWire<unknown>(outcome))
     },
-    { max: 256, concurrency: 1, splitOn },
+    { name: 'tell orders', max: 256, concurrency: 1, splitOn },
   )
   const broker = openBroker(config, log)
   const relay = startRelay({ db, carrier, tellOrders, publish: (messages) => broker.publish('orders.facts', messages), log })
   const address = `${config.grpc.host}:${config.grpc.ports.shipping}`
+  const watch = watchDatabase(databaseUrl, { shipments: { read: readShippingMetrics } })
   const server = await serveGrpc(ShippingServiceDefinition, shippingService({ db, carrier, relay, log }), {
     address,
     log,
@@ -45,6 +48,7 @@ export const startShipping: StartService = async ({ config, databaseUrl, log }) 
     async stop() {
       await server.stop()
       await relay.stop()
+      await watch.close()
       await broker.close(BROKER_CLOSE_MS)
       orders.close()
       await db.close()

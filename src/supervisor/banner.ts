@@ -1,6 +1,6 @@
 import pc from 'picocolors'
 import { brokerAddress } from '../platform/broker-address.ts'
-import { type Config, OWNERS } from '../platform/config.ts'
+import { type Config, OWNERS, SERVICES } from '../platform/config.ts'
 import type { EmbeddedPostgres } from '../platform/embedded-postgres.ts'
 
 /** What runs where, and one thing to try. */
@@ -15,7 +15,7 @@ export function banner({
   seeded: number
   pids: Map<string, number | undefined>
 }): string {
-  const { gateway, grpc } = config
+  const { gateway, grpc, metrics } = config
   const url = `http://${gateway.host}:${gateway.port}`
   const row = (name: string, where: string) =>
     `  ${name.padEnd(11)} ${where.padEnd(34)} ${pc.dim(pids.has(name) ? `process ${pids.get(name)}` : '')}`.trimEnd()
@@ -29,6 +29,9 @@ export function banner({
     ...OWNERS.map((owner) => row(owner, `grpc ${grpc.host}:${grpc.ports[owner]}`)),
     ...(postgres ? [row('PostgreSQL', `127.0.0.1:${postgres.port}`)] : []),
     row('broker', config.brokerUrl === 'postgres' ? 'in PostgreSQL' : `RabbitMQ at ${brokerAddress(config.brokerUrl)}`),
+    ...(metrics.port === undefined
+      ? []
+      : [row('metrics', `http://${metrics.host}:${metrics.port} and the ${SERVICES.length - 1} ports after it`)]),
     '',
     `  data in ${config.dataDir}, logs in ${config.log.dir}, the API to read at ${url}/docs`,
     ...(seeded > 0 ? [`  first start: ${seeded} products in the catalogue (${url}/products)`] : []),

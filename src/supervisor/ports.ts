@@ -1,13 +1,19 @@
 import { createServer } from 'node:net'
-import type { Config } from '../platform/config.ts'
+import { type Config, SERVICES } from '../platform/config.ts'
 
 type Wanted = { setting: string; host: string; port: number }
 
 /** @throws when a port is still taken after `patienceMs`, naming it and the setting that changes it. */
-export async function requireFreePorts({ gateway, grpc }: Pick<Config, 'gateway' | 'grpc'>, patienceMs = 0): Promise<void> {
+export async function requireFreePorts(
+  { gateway, grpc, metrics }: Pick<Config, 'gateway' | 'grpc' | 'metrics'>,
+  patienceMs = 0,
+): Promise<void> {
   const wanted: Wanted[] = [
     { setting: 'GATEWAY_PORT', host: gateway.host, port: gateway.port },
     ...Object.entries(grpc.ports).map(([owner, port]) => ({ setting: `${owner.toUpperCase()}_PORT`, host: grpc.host, port })),
+    ...(metrics.port === undefined
+      ? []
+      : SERVICES.map((_, i) => ({ setting: 'METRICS_PORT', host: metrics.host, port: Number(metrics.port) + i }))),
   ]
   const twice = wanted.flatMap(({ setting, port }, i) => {
     const other = wanted.slice(0, i).find((earlier) => earlier.port === port)

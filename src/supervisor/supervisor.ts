@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Config, embeddedDatabases, OWNERS, type ServiceName } from '../platform/config.ts'
+import { type Config, embeddedDatabases, OWNERS, SERVICES, type ServiceName } from '../platform/config.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../platform/embedded-postgres.ts'
 import { isLoopback } from '../platform/exposure.ts'
 import { banner } from './banner.ts'
@@ -45,7 +45,7 @@ export async function supervise(config: Config, { module, env }: Program): Promi
       ...faultSettings(config),
     }
     const start = (name: ServiceName) => {
-      const child = startChild({ name, module, args: ['serve', name], env: childEnv, say })
+      const child = startChild({ name, module, args: ['serve', name], env: { ...childEnv, ...metricsSettings(config, name) }, say })
       children.push(child)
       return child.ready
     }
@@ -96,6 +96,10 @@ async function startDatabases(config: Config): Promise<EmbeddedPostgres | undefi
   if (embedded.length === 0) return undefined
   return startEmbeddedPostgres({ dataDir: config.dataDir, port: config.postgresPort, databases: embedded })
 }
+
+/** Each process has a port of its own, in the order of {@link SERVICES}. */
+const metricsSettings = ({ metrics: { port } }: Config, name: ServiceName) =>
+  port === undefined ? {} : { METRICS_PORT: String(port + SERVICES.indexOf(name)) }
 
 /** Who tries it on one machine may break it on purpose; where others may reach it, or a database is elsewhere, that has to be asked for. */
 const faultSettings = ({ faults, databaseUrls, gateway, grpc }: Config) => {

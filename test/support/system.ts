@@ -110,11 +110,22 @@ export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = []
   while (found.length < count) {
     const port = 20_000 + Math.floor(Math.random() * 12_000)
-    const isFree = await new Promise<boolean>((resolve) => {
-      const server = createServer()
-      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-    })
-    if (isFree && !found.includes(port)) found.push(port)
+    if (!found.includes(port) && (await isFree(port))) found.push(port)
   }
   return found
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+
+/** The first of so many ports in a row that were free a moment ago. */
+export async function freePortsInARow(count: number): Promise<number> {
+  for (;;) {
+    const [first = 0] = await freePorts(1)
+    const others = Array.from({ length: count - 1 }, (_, i) => isFree(first + 1 + i))
+    if ((await Promise.all(others)).every(Boolean)) return first
+  }
 }

@@ -1,0 +1,39 @@
+import type { Reading } from '../platform/metrics.ts'
+import { type Database, sql } from '../platform/postgres.ts'
+
+/** What orders tells of its orders. Each row is a reading. All but the first stand in indexes of what is still to be done. */
+
+/** Counted exactly while the table is small, or was never analysed; then told from the planner's statistics, for counting millions would take seconds. */
+const COUNTED_UP_TO = 100_000
+
+export function readStatuses(db: Database): Promise<Reading[]> {
+  return db.query<Reading>(sql`
+    with large as (
+      select reltuples as orders from pg_class where oid = 'orders'::regclass and reltuples > ${COUNTED_UP_TO}::float8
+    ), estimated as (
+      select unnest(most_common_vals::text::text[]) as status, unnest(most_common_freqs) * orders as count
+      from large join pg_stats on schemaname = current_schema() and tablename = 'orders' and attname = 'status'
+    ), counted as (
+      select status, count(*) as count from orders where not exists (select 1 from estimated) group by 1
+    )
+    select 'comanda_orders' as metric, jsonb_build_object('status', status) as labels, round(count)::float8 as value
+    from (select status, count from estimated union all select status, count from counted) known`)
+}
+
+export function readWork(db: Database): Promise<Reading[]> {
+  return db.query<Reading>(sql`
+    with parked as (
+      select waiting_service as waits_for, work, count(*) as count, min(waiting_since) as since
+      from orders where work is not null and waiting_service is not null and due_at < 'infinity' group by 1, 2
+    )
+    select 'comanda_orders_parked' as metric, jsonb_build_object('waits_for', waits_for, 'work', work) as labels, count::float8 as value from parked
+    union all
+    select 'comanda_orders_parked_oldest_age_seconds', jsonb_build_object('waits_for', service),
+      coalesce(extract(epoch from now() - (select min(since) from parked where waits_for = service)), 0)::float8
+    from unnest(array['inventory', 'payment', 'shipping', 'orders']) as waits(service)
+    union all
+    select 'comanda_orders_dead', jsonb_build_object('reason', dead_reason), count(*)::float8 from orders where dead_at is not null group by dead_reason
+    union all
+    select 'comanda_orders_overdue_seconds', '{}', coalesce(greatest(extract(epoch from now() - min(due_at)), 0), 0)::float8
+    from orders where work is not null and waiting_service is null`)
+}
