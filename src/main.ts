@@ -1,4 +1,5 @@
 import { flushCompileCache } from 'node:module'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { limitBatches } from './platform/batched.ts'
 import { type Config, DATABASES, type DatabaseName, readConfig, type ServiceName } from './platform/config.ts'
@@ -55,7 +56,9 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
     // Else it is written at a proper end only, and who was killed would take a third longer to be back, time after time.
     flushCompileCache()
     await told
-    exitWithin(STOP_MS)
+    exitWithin(config.drainMs + STOP_MS)
+    for (const service of running) service.drain()
+    if (config.drainMs > 0) await delay(config.drainMs)
   } catch (error) {
     exitWithin(FAILED_STOP_MS)
     log?.fatal({ err: error }, 'did not start')

@@ -36,7 +36,7 @@ const DOCS_POLICY = {
 
 /** The REST gateway, ready to listen or to be injected into. */
 export async function buildGateway(dependencies: GatewayDependencies): Promise<App> {
-  const { log, access = { docsAreOpen: true } } = dependencies
+  const { log, drain, access = { docsAreOpen: true } } = dependencies
   const app = Fastify({
     logger: false,
     bodyLimit: BODY_LIMIT,
@@ -64,6 +64,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
   })
   app.addHook('onRequest', (request, reply, next) => {
     reply.header('x-request-id', request.id)
+    if (drain?.hasBegun()) reply.header('connection', 'close')
     next()
   })
   measureRequests(app as unknown as App)

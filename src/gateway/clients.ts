@@ -124,6 +124,17 @@ function shipmentCalls(shipping: GrpcClient<ShippingServiceDefinition>) {
   }
 }
 
+const STATES = ['ready', 'not serving', "can't be reached"] as const
+
+async function stateOf(instance: GrpcClient<typeof HealthDefinition>): Promise<(typeof STATES)[number]> {
+  try {
+    const { status } = await instance.check({ service: '' })
+    return status === SERVING ? 'ready' : 'not serving'
+  } catch {
+    return "can't be reached"
+  }
+}
+
 export type Clients = ReturnType<typeof connectClients>
 
 export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
@@ -131,7 +142,11 @@ export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
   const inventory = connectGrpc(InventoryServiceDefinition, addresses.inventory, timeoutMs)
   const payment = connectGrpc(PaymentServiceDefinition, addresses.payment, timeoutMs)
   const shipping = connectGrpc(ShippingServiceDefinition, addresses.shipping, timeoutMs)
-  const health = OWNERS.map((owner) => ({ owner, client: connectGrpc(HealthDefinition, addresses[owner], HEALTH_MS) }))
+  // Each instance for itself: one that is just being stopped says that it is not serving, and the service is there all the same.
+  const health = OWNERS.map((owner) => ({
+    owner,
+    instances: addresses[owner].split(',').map((address) => connectGrpc(HealthDefinition, address, HEALTH_MS)),
+  }))
   return {
     ...orderCalls(orders, timeoutMs),
     ...productCalls(inventory),
@@ -139,18 +154,16 @@ export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
     ...shipmentCalls(shipping),
     /** By service: `ready`, or what is wrong. */
     async health(): Promise<Record<string, string>> {
-      const states = health.map(async ({ owner, client }): Promise<[string, string]> => {
-        try {
-          const { status } = await client.check({ service: '' })
-          return [owner, status === SERVING ? 'ready' : 'not serving']
-        } catch {
-          return [owner, "can't be reached"]
-        }
+      const states = health.map(async ({ owner, instances }): Promise<[string, string]> => {
+        const found = await Promise.all(instances.map(stateOf))
+        // Behind a DNS name there may be several: the next call goes to the next.
+        const again = found.includes('ready') ? [] : await Promise.all(instances.map(stateOf))
+        return [owner, STATES.find((state) => [...found, ...again].includes(state)) ?? "can't be reached"]
       })
       return Object.fromEntries(await Promise.all(states))
     },
     close() {
-      for (const client of [orders, inventory, payment, shipping, ...health.map((entry) => entry.client)]) client.close()
+      for (const client of [orders, inventory, payment, shipping, ...health.flatMap(({ instances }) => instances)]) client.close()
     },
   }
 }

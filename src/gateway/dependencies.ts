@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { Log } from '../platform/log.ts'
 import type { Access } from './access/gate.ts'
 import type { Clients } from './clients.ts'
+import type { Drain } from './drain.ts'
 import type { FaultDesk } from './faults.ts'
 
 /** What the routes are given: the app they hang themselves into, and what they work with. */
@@ -14,6 +15,8 @@ export type GatewayDependencies = {
   faults?: FaultDesk | undefined
   /** Undefined: open to everybody. */
   access?: Access | undefined
+  /** Undefined: it never stops in an orderly way. */
+  drain?: Drain | undefined
   waitMs: number
   /** Orders placed one by one that may be under way at once. */
   ordersAtOnce: number

@@ -17,6 +17,7 @@ export const startInventory: StartService = async ({ config, databaseUrl, log })
   const server = await serveGrpc(InventoryServiceDefinition, inventoryService({ db, log }), { address, log, faults: config.faults })
   return {
     address,
+    drain: server.drain,
     async stop() {
       await server.stop()
       await watch.close()

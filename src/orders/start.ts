@@ -46,6 +46,7 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   })
   return {
     address,
+    drain: server.drain,
     async stop() {
       await Promise.all([server.stop(), coordinator.stop(DRAIN_MS), drain.stop(DRAIN_MS), inbox.stop(DRAIN_MS)])
       await watch.close()

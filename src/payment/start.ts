@@ -35,6 +35,7 @@ export const startPayment: StartService = async ({ config, databaseUrl, log }) =
   })
   return {
     address,
+    drain: server.drain,
     async stop() {
       await Promise.all([server.stop(), ...loops.map((loop) => loop.stop())])
       await watch.close()

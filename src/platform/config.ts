@@ -1,5 +1,5 @@
-import { isIPv4, isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
+import { type Kind, problemWith } from './setting-kinds.ts'
 
 /** Every setting, in one place: the only reader of the environment. The table also makes docs/CONFIGURATION.md. */
 
@@ -12,7 +12,6 @@ export type OwnerName = (typeof OWNERS)[number]
 export const DATABASES = [...OWNERS, 'broker'] as const
 export type DatabaseName = (typeof DATABASES)[number]
 
-type Kind = 'port' | 'folder' | 'url' | 'broker' | 'secret' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'access' | 'word'
 export type Setting = { kind: Kind; default: string; meaning: string }
 
 // Default ports lie below 32768: above, Linux hands them to outgoing connections, and one of those may sit on ours at the start.
@@ -110,6 +109,12 @@ export const SETTINGS = {
     default: '600000',
     meaning: "How often payment compares its book with the payment provider's",
   },
+  DRAIN_MS: {
+    kind: 'integer',
+    default: '0',
+    meaning:
+      'How long a process that is told to stop says that it is not ready, and still takes what comes: until load balancers have noticed (docs/OPERATING.md)',
+  },
   RPC_TIMEOUT_MS: { kind: 'integer', default: '5000', meaning: 'Deadline of one call between services' },
   WAIT_MS: { kind: 'integer', default: '5000', meaning: 'How long POST /orders waits for the end before it answers 202' },
   ORDERS_AT_ONCE: {
@@ -163,6 +168,7 @@ export type Config = {
   log: { dir: string; level: string; terminal: boolean }
   /** Port undefined: off. */
   metrics: { host: string; port: number | undefined }
+  drainMs: number
   leaseMs: number
   reconcileEveryMs: number
   batchMax: number
@@ -180,57 +186,6 @@ export class ConfigError extends Error {
     super(`the settings are wrong:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
     this.problems = problems
   }
-}
-
-const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
-
-function problemWith(name: string, kind: Kind, value: string): string | undefined {
-  const says = (wanted: string) => `${name} is "${value}", but must be ${wanted}`
-  switch (kind) {
-    case 'port':
-      return /^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535 ? undefined : says('a port from 1 to 65535')
-    case 'integer':
-      return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : says('a whole number above 0')
-    case 'url':
-      return value === '' || (/^postgres(ql)?:\/\/.+/.test(value) && URL.canParse(value))
-        ? undefined
-        : `${name} must be a URL that starts with postgres://`
-    case 'broker':
-      // Its value holds a password: never shown.
-      return value === 'postgres' || (/^amqps?:\/\/./.test(value) && URL.canParse(value))
-        ? undefined
-        : `${name} must be postgres, or start with amqp:// or amqps://`
-    case 'secret':
-      return undefined
-    case 'level':
-      return LEVELS.includes(value) ? undefined : says(`one of ${LEVELS.join(', ')}`)
-    case 'flag':
-      return value === 'on' || value === 'off' ? undefined : says('on or off')
-    case 'access':
-      return value === 'keys' ? undefined : says('open or keys')
-    case 'folder':
-      return value !== '' ? undefined : says('a folder')
-    case 'addresses': {
-      const wanted = addressesWanted(value)
-      return wanted && says(wanted)
-    }
-    case 'word':
-      return /^[\w-]*$/.test(value) ? undefined : says('one word')
-    case 'host':
-      return /\s/.test(value) ? says('an address without spaces') : undefined
-    default:
-      return kind satisfies never
-  }
-}
-
-/** What several addresses must be instead; undefined when they are. */
-function addressesWanted(value: string): string | undefined {
-  if (/\s/.test(value)) return 'addresses without spaces'
-  const addresses = value.split(',')
-  if (addresses.length === 1) return undefined
-  const hosts = addresses.map((address) => /^(.+):\d{1,5}$/.exec(address)?.[1]?.replace(/^\[(.+)\]$/, '$1') ?? '')
-  if (hosts.every(isIPv4) || hosts.every(isIPv6)) return undefined
-  return 'one host:port, or several ip:port of the same kind with commas between (a DNS name may itself have several addresses)'
 }
 
 /** Reads all settings, or throws a {@link ConfigError} that names all that is wrong. */
@@ -277,6 +232,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     dataDir: resolve(values.DATA_DIR),
     log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
     metrics: { host: values.METRICS_HOST, port: values.METRICS_PORT === '' ? undefined : Number(values.METRICS_PORT) },
+    drainMs: Number(values.DRAIN_MS),
     leaseMs: Number(values.LEASE_MS),
     reconcileEveryMs: Number(values.RECONCILE_EVERY_MS),
     batchMax: Number(values.BATCH_MAX),

@@ -15,23 +15,29 @@ import { type Answer, done, refused, toWire } from './outcome.ts'
 
 /** Faults on purpose, on a server: they strike the calls of its service, never those to the health check or to FaultControl. docs/FAULTS.md */
 
-type Context = { log: Log; random?: () => number; die?: (why: string) => Promise<never> }
+type Context = { log: Log; health?: HealthState; random?: () => number; die?: (why: string) => Promise<never> }
 
 /** Adds the services, open to faults, with a FaultControl and a health check that tells when a fault has taken all of it down. */
 export function addWithFaults(
   server: Server,
   services: readonly { definition: CompatServiceDefinition; implementation: object }[],
-  { log, random = Math.random, die = dieAtOnce }: Context,
-): void {
+  { log, health = HealthState(), random = Math.random, die = dieAtOnce }: Context,
+): { drain(): void } {
   const faults = openFaults({ now: () => performance.now(), random })
-  const health = HealthState()
-  const tellHealth = healthOf(faults, health)
+  let isDraining = false
+  const tellHealth = healthOf(() => isDraining || faults.isDown(), { faults, health })
   const struck = server.with(injectFaults(faults, { log, die }))
   for (const { definition, implementation } of services) struck.add(definition, implementation as never)
   const methods = services.flatMap(({ definition }) => methodsOf(definition))
   server.add(FaultControlServiceDefinition, faultControl(faults, { methods, tellHealth, log }))
   server.add(HealthDefinition, HealthServiceImpl(health))
   log.warn('faults on purpose can be set: COMANDA_FAULTS is on')
+  return {
+    drain() {
+      isDraining = true
+      tellHealth()
+    },
+  }
 }
 
 function injectFaults(faults: Faults, { log, die }: Required<Pick<Context, 'log' | 'die'>>): ServerMiddleware {
@@ -79,11 +85,11 @@ function dieAtOnce(why: string): Promise<never> {
 }
 
 /** @returns to be called whenever the faults have changed; the end of a fault by time is looked after here. */
-function healthOf(faults: Faults, health: HealthState): () => void {
+function healthOf(isDown: () => boolean, { faults, health }: { faults: Faults; health: HealthState }): () => void {
   let timer: NodeJS.Timeout | undefined
   const tell = () => {
     clearTimeout(timer)
-    health.setStatus(faults.isDown() ? 'unhealthy' : 'healthy')
+    health.setStatus(isDown() ? 'unhealthy' : 'healthy')
     const endMs = faults.nextEndMs()
     if (endMs !== undefined) timer = setTimeout(tell, Math.ceil(endMs) + 1).unref()
   }

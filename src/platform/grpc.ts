@@ -14,7 +14,7 @@ import {
   Status,
 } from 'nice-grpc'
 import { type DeadlineOptions, deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
-import { HealthDefinition, HealthServiceImpl } from 'nice-grpc-server-health'
+import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health'
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection'
 import { FaultControlServiceDefinition } from '../gen/comanda/v1/faults.ts'
 import type { Config } from './config.ts'
@@ -54,7 +54,8 @@ const FAIL_OVER = {
   ],
 }
 
-export type GrpcServer = { port: number; stop(): Promise<void> }
+/** `drain`: the health check says from now on that this instance takes no calls; those that come all the same are answered. */
+export type GrpcServer = { port: number; drain(): void; stop(): Promise<void> }
 
 /** A service with what does its work; {@link served} checks that the two belong together. */
 export type Served = { definition: CompatServiceDefinition; implementation: object }
@@ -78,10 +79,12 @@ export async function serveGrpc<S extends CompatServiceDefinition>(
   const bare = createServer({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES })
   const server = (to ? bare.use(measureServed(to)) : bare).use(tellErrors(log))
   const all = [served(definition, implementation), ...beside]
-  if (faults === 'on') addWithFaults(server, all, { log })
+  const health = HealthState()
+  let drain = () => health.setStatus('unhealthy')
+  if (faults === 'on') drain = addWithFaults(server, all, { log, health }).drain
   else {
     for (const one of all) server.add(one.definition, one.implementation as never)
-    server.add(HealthDefinition, HealthServiceImpl())
+    server.add(HealthDefinition, HealthServiceImpl(health))
   }
   const descriptors = await readFile(new URL('../gen/descriptors.binpb', import.meta.url))
   const names = [
@@ -92,6 +95,7 @@ export async function serveGrpc<S extends CompatServiceDefinition>(
   const port = await server.listen(address)
   return {
     port,
+    drain,
     stop: async () => {
       // grpc-js finishes calls in flight but may wait for idle connections for ever.
       const forced = setTimeout(() => server.forceShutdown(), 10_000)

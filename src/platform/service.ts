@@ -7,7 +7,7 @@ import type { Log } from './log.ts'
  */
 export type ServiceContext = { config: Config; databaseUrl: string; log: Log }
 
-/** A started service: it accepts calls. `stop` finishes what is in flight. */
-export type RunningService = { address: string; stop(): Promise<void> }
+/** A started service: it accepts calls. `drain` says from now on that it is not ready, and goes on; `stop` finishes what is in flight. */
+export type RunningService = { address: string; drain(): void; stop(): Promise<void> }
 
 export type StartService = (context: ServiceContext) => Promise<RunningService>

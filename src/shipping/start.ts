@@ -45,6 +45,7 @@ export const startShipping: StartService = async ({ config, databaseUrl, log }) 
   })
   return {
     address,
+    drain: server.drain,
     async stop() {
       await server.stop()
       await relay.stop()

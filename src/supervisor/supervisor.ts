@@ -54,7 +54,7 @@ export async function supervise(config: Config, { module, env }: Program): Promi
     say(banner({ config, postgres, seeded, pids: new Map(children.map((child) => [child.name, child.pid()])) }))
     await signals.stop
   } finally {
-    await stopAll(children, postgres)
+    await stopAll(children, { postgres, patienceMs: config.drainMs + STOP_MS })
     lock.release()
     if (signals.came()) say('Stopped. Nothing is lost: the next start goes on from here.')
   }
@@ -84,9 +84,12 @@ async function startAll({
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 
-async function stopAll(children: Child[], postgres: EmbeddedPostgres | undefined): Promise<void> {
+async function stopAll(
+  children: Child[],
+  { postgres, patienceMs }: { postgres: EmbeddedPostgres | undefined; patienceMs: number },
+): Promise<void> {
   for (const group of STOP_ORDER) {
-    await Promise.all(children.filter((child) => group.includes(child.name as ServiceName)).map((child) => child.stop(STOP_MS)))
+    await Promise.all(children.filter((child) => group.includes(child.name as ServiceName)).map((child) => child.stop(patienceMs)))
   }
   await postgres?.stop().catch((error: Error) => say(`PostgreSQL did not stop: ${error.message}`))
 }

@@ -21,6 +21,8 @@ export type Instance = {
   /** It takes calls. */
   ready(): Promise<void>
   stop(): Promise<void>
+  /** SIGTERM, and a new start when it has ended by itself. @returns how it ended, once the new one takes calls. */
+  restart(): Promise<string>
   /** Ends that nobody caused from outside after it had been ready, in words. */
   ownDeaths: string[]
   /** How long each start took until it was ready. */
@@ -44,6 +46,7 @@ export function keep({ name, service, env, logs, chance }: Options): Instance {
   let waiting: (() => void)[] = []
   let isReady = false
   let isPaused = false
+  let planned: ((how: string) => void) | undefined
 
   const instance: Instance = {
     name,
@@ -77,6 +80,15 @@ export function keep({ name, service, env, logs, chance }: Options): Instance {
       await ended
       clearTimeout(killer)
     },
+    async restart() {
+      const how = new Promise<string>((resolve) => {
+        planned = resolve
+      })
+      child?.kill('SIGTERM')
+      const ended = await how
+      await instance.ready()
+      return ended
+    },
   }
 
   const start = () => {
@@ -96,6 +108,12 @@ export function keep({ name, service, env, logs, chance }: Options): Instance {
     })
     child.once('exit', (code, signal) => {
       if (stopping) return
+      if (planned) {
+        planned(signal ?? `exit code ${code}`)
+        planned = undefined
+        start()
+        return
+      }
       // A start may fail while its database is down; what runs must outlive anything but a signal.
       if (!killed && isReady) instance.ownDeaths.push(`${failed ?? signal ?? `exit code ${code}`} at ${new Date().toISOString()}`)
       killed = false

@@ -5,7 +5,7 @@ import { ReadyView } from '../view-schemas.ts'
 const tags = ['health']
 const config = { scope: 'open' } as const
 
-export function healthRoutes(app: App, { clients }: GatewayDependencies): void {
+export function healthRoutes(app: App, { clients, drain }: GatewayDependencies): void {
   const healthz = { summary: 'The gateway is up', tags, response: { 200: Type.Object({ status: Type.String() }) } }
   app.get('/healthz', { schema: healthz, config }, async () => ({ status: 'ok' }))
 
@@ -13,7 +13,7 @@ export function healthRoutes(app: App, { clients }: GatewayDependencies): void {
   const readyz = { summary: 'Orders can be taken; and how each service is', tags, response: { 200: ReadyView, 503: ReadyView } }
   app.get('/readyz', { schema: readyz, config }, async (_request, reply) => {
     const services = await clients.health()
-    const ready = services.orders === 'ready'
+    const ready = services.orders === 'ready' && !drain?.hasBegun()
     return reply.code(ready ? 200 : 503).send({ ready, services })
   })
 }

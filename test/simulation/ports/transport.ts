@@ -44,7 +44,7 @@ const serve: Transport['serve'] = async (definition, implementation, { address, 
     leave()
     for (const call of instance.openCalls) call.broken()
   })
-  return { port: Number(address.split(':')[1]), stop: async () => leave() }
+  return { port: Number(address.split(':')[1]), drain: () => {}, stop: async () => leave() }
 }
 
 const connect: Transport['connect'] = (definition, address, timeoutMs) => {

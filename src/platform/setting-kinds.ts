@@ -1,0 +1,56 @@
+import { isIPv4, isIPv6 } from 'node:net'
+
+/** The kinds of settings, and what each may be. */
+export type Kind = 'port' | 'folder' | 'url' | 'broker' | 'secret' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'access' | 'word'
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+/** What is wrong with the value of a setting, in words; undefined when nothing is. */
+export function problemWith(name: string, kind: Kind, value: string): string | undefined {
+  const says = (wanted: string) => `${name} is "${value}", but must be ${wanted}`
+  switch (kind) {
+    case 'port':
+      return /^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535 ? undefined : says('a port from 1 to 65535')
+    case 'integer':
+      return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : says('a whole number above 0')
+    case 'url':
+      return value === '' || (/^postgres(ql)?:\/\/.+/.test(value) && URL.canParse(value))
+        ? undefined
+        : `${name} must be a URL that starts with postgres://`
+    case 'broker':
+      // Its value holds a password: never shown.
+      return value === 'postgres' || (/^amqps?:\/\/./.test(value) && URL.canParse(value))
+        ? undefined
+        : `${name} must be postgres, or start with amqp:// or amqps://`
+    case 'secret':
+      return undefined
+    case 'level':
+      return LEVELS.includes(value) ? undefined : says(`one of ${LEVELS.join(', ')}`)
+    case 'flag':
+      return value === 'on' || value === 'off' ? undefined : says('on or off')
+    case 'access':
+      return value === 'keys' ? undefined : says('open or keys')
+    case 'folder':
+      return value !== '' ? undefined : says('a folder')
+    case 'addresses': {
+      const wanted = addressesWanted(value)
+      return wanted && says(wanted)
+    }
+    case 'word':
+      return /^[\w-]*$/.test(value) ? undefined : says('one word')
+    case 'host':
+      return /\s/.test(value) ? says('an address without spaces') : undefined
+    default:
+      return kind satisfies never
+  }
+}
+
+/** What several addresses must be instead; undefined when they are. */
+function addressesWanted(value: string): string | undefined {
+  if (/\s/.test(value)) return 'addresses without spaces'
+  const addresses = value.split(',')
+  if (addresses.length === 1) return undefined
+  const hosts = addresses.map((address) => /^(.+):\d{1,5}$/.exec(address)?.[1]?.replace(/^\[(.+)\]$/, '$1') ?? '')
+  if (hosts.every(isIPv4) || hosts.every(isIPv6)) return undefined
+  return 'one host:port, or several ip:port of the same kind with commas between (a DNS name may itself have several addresses)'
+}

@@ -1,0 +1,41 @@
+import { until } from '../support/until.ts'
+
+/** Sends each request to the next gateway that is ready, as a load balancer does that asks for their readiness, and never a second time. */
+export type Balancer = {
+  /** @throws when the gateway does not answer. */
+  fetch(path: string, init?: RequestInit): Promise<Response>
+  /** Resolves when it sends to all of them. */
+  all(): Promise<unknown>
+  stop(): Promise<void>
+}
+
+const EVERY_MS = 100
+
+export function openBalancer(gateways: readonly string[]): Balancer {
+  let ready: string[] = []
+  let turn = 0
+  let stopped = false
+  const look = async () => {
+    const answers = await Promise.all(gateways.map((url) => fetch(`${url}/readyz`).catch(() => undefined)))
+    for (const answer of answers) await answer?.arrayBuffer()
+    ready = gateways.filter((_, i) => answers[i]?.ok)
+  }
+  const looking = (async () => {
+    while (!stopped) {
+      await look()
+      await new Promise((again) => setTimeout(again, EVERY_MS))
+    }
+  })()
+  return {
+    fetch(path, init) {
+      const gateway = ready[turn++ % ready.length]
+      if (!gateway) throw new Error('no gateway is ready')
+      return fetch(gateway + path, init)
+    },
+    all: () => until('all gateways to be ready', () => ready.length === gateways.length, 60),
+    async stop() {
+      stopped = true
+      await looking
+    },
+  }
+}
