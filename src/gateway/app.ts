@@ -24,6 +24,7 @@ import { shipmentRoutes } from './routes/shipments.ts'
 import { waitingRoom } from './wait.ts'
 
 const BODY_LIMIT = 64 * 1024
+const HEADERS_MS = 10_000
 const BODY_MS = 15_000
 /** The API answers with data only; the page at /docs has a policy of its own. */
 const API_POLICY = { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } }
@@ -44,6 +45,8 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000,
     routerOptions: { maxParamLength: 200 },
+    // Node looks for connections that take too long every 30 s, unless told otherwise.
+    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: 1_000 },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? newId(),
@@ -52,7 +55,6 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     frameworkErrors: (error, request, reply) => void sendProblem(request, reply, asProblem(error)),
     clientErrorHandler: answerBrokenHttp,
   }).withTypeProvider<TypeBoxTypeProvider>()
-  app.server.headersTimeout = 10_000
   readJsonOnly(app as unknown as App)
 
   const served: Served[] = []

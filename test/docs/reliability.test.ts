@@ -2,15 +2,12 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checks } from '../../src/audit/checks.ts'
+import { isNameOfATest, testsIn } from './named-tests.ts'
 
 const FILE = 'docs/RELIABILITY.md'
 const text = readFileSync(FILE, 'utf8')
 
 type Scenario = { number: number; does: string; proof: string; tests: { file: string; name: string }[] }
-
-/** `test/…ts`: "a part of the name", as often as it comes; a name may hold quotes itself, so it ends where the next test or the cell does. */
-const testsIn = (proof: string) =>
-  [...proof.matchAll(/`(test\/[^`]+\.ts)`: "(.+?)"(?=; `|\. Not covered yet|$)/g)].map(([, file = '', name = '']) => ({ file, name }))
 
 const scenarios: Scenario[] = text.split('\n').flatMap((line) => {
   const [, number, , does = '', proof = ''] = line.split('|').map((cell) => cell.trim())
@@ -49,9 +46,3 @@ const checksIn = (row: string) =>
   [...row.matchAll(/\bI(\d\d)(?:–I(\d\d))?/g)].flatMap(([, from, to = from]) =>
     Array.from({ length: Number(to) - Number(from) + 1 }, (_, i) => `I${String(Number(from) + i).padStart(2, '0')}`),
   )
-
-/** Whether one of the tests or groups of this file has a name with this part in it: a string right after `it(`, `describe(` or the rows of an `each`. */
-function isNameOfATest(source: string, part: string): boolean {
-  const titles = source.matchAll(/(?:\b(?:it|describe)\(|\)\()\s*(['"`])((?:(?!\1)[^\\\n]|\\.)+)\1,/g)
-  return [...titles].some(([, , title = '']) => title.includes(part))
-}

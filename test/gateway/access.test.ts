@@ -1,10 +1,8 @@
-import { Writable } from 'node:stream'
-import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { App } from '../../src/gateway/dependencies.ts'
 import { makeKey, SCOPES } from '../../src/platform/api-key.ts'
-import { gatewayWith } from './fakes.ts'
-import { keyRing } from './keys.ts'
+import { BODY, gatewayWith, ID } from './fakes.ts'
+import { keyRing, memoryLog } from './keys.ts'
 
 /** The gateway's door: which key opens which route. */
 
@@ -13,16 +11,7 @@ type Route = { method: 'GET' | 'POST' | 'DELETE'; url: string; scope: string | u
 let app: App
 let routes: Route[]
 const ring = keyRing()
-const logged: string[] = []
-const log = pino(
-  { level: 'trace' },
-  new Writable({
-    write(chunk, _encoding, next) {
-      logged.push(String(chunk))
-      next()
-    },
-  }),
-)
+const { log, lines, entries } = memoryLog()
 
 beforeAll(async () => {
   app = await gatewayWith({ health: async () => ({ orders: 'ready' }) }, { access: ring.access(), log })
@@ -127,13 +116,11 @@ describe('a key', () => {
   it('never stands in the log; that it was refused, by whom and for what, does', async () => {
     const { authorization } = ring.key(['stock:read'])
     const unknown = makeKey()
-    logged.length = 0
+    lines.length = 0
     await app.inject({ url: '/orders', headers: { authorization, 'x-request-id': 'r-1' } })
     await app.inject({ url: '/orders', headers: { 'x-api-key': unknown.text, 'x-request-id': 'r-2' } })
     await app.inject({ url: `/orders?key=${unknown.text}`, headers: { 'x-request-id': 'r-3' } })
-    const lines = logged.map((line) => JSON.parse(line) as Record<string, unknown>)
-    const denied = lines.filter(({ msg }) => msg === 'access denied')
-    expect(denied).toMatchObject([
+    expect(entries('access denied')).toMatchObject([
       {
         request_id: 'r-1',
         code: 'scope_missing',
@@ -145,8 +132,19 @@ describe('a key', () => {
       { request_id: 'r-2', code: 'key_invalid', key_id: unknown.keyId },
       { request_id: 'r-3', code: 'key_missing' },
     ])
-    for (const secret of [authorization.slice(28), unknown.text.slice(21)]) expect(logged.join('')).not.toContain(secret)
+    for (const secret of [authorization.slice(28), unknown.text.slice(21)]) expect(lines.join('')).not.toContain(secret)
   })
+})
+
+it.each([
+  { status: 'confirmed' },
+  { total_minor: 1 },
+  { items: [{ product_id: 'a1', quantity: 1, unit_price_minor: 1 }] },
+  { id: ID },
+  { scopes: ['ops'] },
+])('an order with a field of its own making is refused: %j', async (more) => {
+  const reply = await app.inject({ method: 'POST', url: '/orders', headers: ring.key(), payload: { ...BODY, ...more } })
+  expect([reply.statusCode, reply.json().code]).toEqual([400, 'invalid_request'])
 })
 
 it('what is not there is 404 with and without a key', async () => {

@@ -212,6 +212,7 @@ describe('a path', () => {
     ['/orders?before=x', 'query before'],
     ['/orders?user_id=a%00', 'query user_id'],
     ['/orders?sort=up', 'query sort'],
+    ['/orders?limit=1&limit=2', 'query limit'],
     ['/products?after=%0A', 'query after'],
     ['/products?available_at_most=-1', 'query available_at_most'],
   ])('with a wrong query names it: %s', async (url, field) => {

@@ -55,6 +55,17 @@ const WAYS: [Method, (id: string) => string][] = [
 ]
 
 describe('the order of another user', () => {
+  it('is tried over every route that a bound key opens and that names one', async () => {
+    const { paths } = (await app.inject({ url: '/openapi.json', headers: ring.key() })).json()
+    const open = Object.entries(paths as Record<string, Record<string, { security: { bearer?: string[] }[] }>>).flatMap(([path, item]) =>
+      Object.entries(item)
+        .filter(([, { security }]) => ['orders:read', 'orders:write'].includes(security[0]?.bearer?.[0] ?? ''))
+        .map(([method]) => `${method.toUpperCase()} ${path}`),
+    )
+    const tried = WAYS.map(([method, path]) => `${method} ${path('{id}').replace('{id}-1', '{id}')}`)
+    expect(open.filter((route) => route.includes('{')).toSorted()).toEqual(tried.toSorted())
+  })
+
   it.each(WAYS)('%s %s is not there, in the very words of one that does not exist', async (method, path) => {
     const headers = { ...bound('u2'), 'x-request-id': 'same' }
     const foreign = await app.inject({ method, url: path(ID), headers })

@@ -1,3 +1,5 @@
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
 import type { Access } from '../../src/gateway/access/gate.ts'
 import { keyMemory } from '../../src/gateway/access/key-memory.ts'
 import { ApiKey } from '../../src/gen/comanda/v1/access.ts'
@@ -21,4 +23,17 @@ export function keyRing() {
       return { authorization: `Bearer ${text}` }
     },
   }
+}
+
+/** A log that keeps its lines. */
+export function memoryLog() {
+  const lines: string[] = []
+  const stream = new Writable({
+    write(chunk, _encoding, next) {
+      lines.push(String(chunk))
+      next()
+    },
+  })
+  const entries = (message: string) => lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ msg }) => msg === message)
+  return { log: pino({ level: 'trace' }, stream), lines, entries }
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { rateLimit } from '../../src/gateway/access/rate-limit.ts'
 import { done } from '../../src/platform/outcome.ts'
 import { BODY, gatewayWith, orderOf } from './fakes.ts'
-import { keyRing } from './keys.ts'
+import { keyRing, memoryLog } from './keys.ts'
 
 /** So many requests a second for each key, or for each address. */
 
@@ -42,11 +42,13 @@ const clients = { listProducts: async () => ({ products: [], next: '' }) }
 describe('beyond the limit', () => {
   it('a request is 429 with Retry-After, for this key only', async () => {
     const ring = keyRing()
-    const app = await gatewayWith(clients, { access: ring.access({ limit: slow() }) })
+    const { log, entries } = memoryLog()
+    const app = await gatewayWith(clients, { access: ring.access({ limit: slow() }), log })
     const [mine, other] = [ring.key(), ring.key()]
     for (let i = 0; i < 10; i++) expect((await app.inject({ url: '/products', headers: mine })).statusCode).toBe(200)
     const reply = await app.inject({ url: '/products', headers: mine })
     expect([reply.statusCode, reply.json().code, reply.headers['retry-after']]).toEqual([429, 'rate_limited', '1'])
+    expect(entries('rate limited')).toMatchObject([{ key_id: mine.authorization.slice(11, 27), path: '/products' }])
     expect((await app.inject({ url: '/products', headers: other })).statusCode).toBe(200)
     await app.close()
   })

@@ -178,3 +178,12 @@ it('what a service itself calls an internal error is none of the connection', as
   expect(error).toMatchObject({ code: Status.INTERNAL })
   expect(isUnavailable(error)).toBe(false)
 })
+
+it('a message above 16 MiB is refused before anything is done, and the next call goes through', async () => {
+  const one = await instance('one')
+  const inventory = client(one.address)
+  const productIds = Array.from({ length: 17 }, () => 'x'.repeat(1024 * 1024))
+  await expect(inventory.getProducts({ productIds })).rejects.toMatchObject({ code: Status.RESOURCE_EXHAUSTED })
+  expect(one.calls).toBe(0)
+  expect(await whoAnswers(inventory)).toBe('one')
+})
