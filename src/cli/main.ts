@@ -6,6 +6,7 @@ import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { Failure, oneLine } from './failure.ts'
 import { faultCommand } from './fault.ts'
+import { healthCommand } from './health.ts'
 import { importCommand } from './import.ts'
 import { keysCommand } from './keys.ts'
 import { migrateCommand } from './migrate.ts'
@@ -56,6 +57,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     keysCommand,
     demoCommand,
     migrateCommand,
+    healthCommand,
     doctorCommand,
   ])
     add(program)

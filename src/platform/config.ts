@@ -81,7 +81,11 @@ export const SETTINGS = {
   DATA_DIR: { kind: 'folder', default: './data', meaning: 'Folder of the embedded PostgreSQL and of what must outlive a restart' },
   LOG_DIR: { kind: 'folder', default: './logs', meaning: 'Folder of the log files' },
   LOG_LEVEL: { kind: 'level', default: 'info', meaning: 'Least level that is logged: trace, debug, info, warn, error, silent' },
-  LOG_TERMINAL: { kind: 'flag', default: 'on', meaning: 'Print log lines on the terminal too: on, off' },
+  LOG_TERMINAL: {
+    kind: 'terminal',
+    default: 'on',
+    meaning: 'Print log lines on the terminal too: on, off; json: as JSON on standard output, and into no file (containers)',
+  },
   METRICS_PORT: {
     kind: 'port',
     default: '',
@@ -165,7 +169,7 @@ export type Config = {
   caCertificates: string
   postgresPort: number
   dataDir: string
-  log: { dir: string; level: string; terminal: boolean }
+  log: { dir: string; level: string; terminal: 'on' | 'off' | 'json' }
   /** Port undefined: off. */
   metrics: { host: string; port: number | undefined }
   drainMs: number
@@ -230,7 +234,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     caCertificates: values.CA_CERTIFICATES,
     postgresPort: Number(values.POSTGRES_PORT),
     dataDir: resolve(values.DATA_DIR),
-    log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL === 'on' },
+    log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL as 'on' | 'off' | 'json' },
     metrics: { host: values.METRICS_HOST, port: values.METRICS_PORT === '' ? undefined : Number(values.METRICS_PORT) },
     drainMs: Number(values.DRAIN_MS),
     leaseMs: Number(values.LEASE_MS),

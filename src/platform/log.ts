@@ -10,15 +10,19 @@ export type LogOptions = {
   /** Folder of `<service>.log`. */
   dir: string
   level: string
-  /** Also print lines prettily on the terminal. */
-  terminal: boolean
+  /** `on`: lines prettily on the terminal too; `json`: as they are on standard output, and no file. */
+  terminal: 'on' | 'off' | 'json'
 }
 
 /** A logger that writes JSON lines to `<dir>/<service>.log` (rotated at 50 MB, compressed, five kept), and prettily to the terminal. */
 export async function openLog({ service, dir, level, terminal }: LogOptions): Promise<Log> {
-  mkdirSync(dir, { recursive: true })
-  const streams: pino.StreamEntry[] = [{ level: level as pino.Level, stream: logFile({ service, dir }) }]
-  if (terminal) streams.push({ level: 'info', stream: await limitedTerminal() })
+  const streams: pino.StreamEntry[] = []
+  if (terminal === 'json') streams.push({ level: level as pino.Level, stream: standardOutput() })
+  else {
+    mkdirSync(dir, { recursive: true })
+    streams.push({ level: level as pino.Level, stream: logFile({ service, dir }) })
+  }
+  if (terminal === 'on') streams.push({ level: 'info', stream: await limitedTerminal() })
   return pino(
     {
       level,
@@ -69,6 +73,14 @@ function logFile({ service, dir }: { service: string; dir: string }): { write(li
       if (gathered.length > FLUSH_AT_CHARACTERS) flush()
     },
   }
+}
+
+/** Gathered likewise. */
+function standardOutput(): pino.DestinationStream {
+  const out = pino.destination({ fd: 1, minLength: 8_192, sync: true })
+  setInterval(() => out.flushSync(), FLUSH_EVERY_MS).unref()
+  process.on('exit', () => out.flushSync())
+  return out
 }
 
 /** Terminal lines a second per process; the file gets them all. A person can't read more, and a terminal is slow. */

@@ -1,7 +1,20 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
 /** The kinds of settings, and what each may be. */
-export type Kind = 'port' | 'folder' | 'url' | 'broker' | 'secret' | 'host' | 'addresses' | 'integer' | 'level' | 'flag' | 'access' | 'word'
+export type Kind =
+  | 'port'
+  | 'folder'
+  | 'url'
+  | 'broker'
+  | 'secret'
+  | 'host'
+  | 'addresses'
+  | 'integer'
+  | 'level'
+  | 'flag'
+  | 'terminal'
+  | 'access'
+  | 'word'
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
@@ -28,6 +41,8 @@ export function problemWith(name: string, kind: Kind, value: string): string | u
       return LEVELS.includes(value) ? undefined : says(`one of ${LEVELS.join(', ')}`)
     case 'flag':
       return value === 'on' || value === 'off' ? undefined : says('on or off')
+    case 'terminal':
+      return ['on', 'off', 'json'].includes(value) ? undefined : says('on, off or json')
     case 'access':
       return value === 'keys' ? undefined : says('open or keys')
     case 'folder':

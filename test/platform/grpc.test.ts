@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.stop()
 })
 
-const log = await openLog({ service: 'inventory', dir: temporaryFolder('grpc'), level: 'silent', terminal: false })
+const log = await openLog({ service: 'inventory', dir: temporaryFolder('grpc'), level: 'silent', terminal: 'off' })
 
 type Methods = Partial<Record<keyof typeof InventoryServiceDefinition.methods, () => Promise<unknown>>>
 
