@@ -133,24 +133,32 @@ async function untilHealthy(name: OurService): Promise<void> {
 
 type Answer = { status: number; body: Record<string, unknown> }
 
+type Request = { method: string; path: string; body?: unknown; key?: string }
+
 /** A request from within their network. */
-async function ask(pid: string, method: string, path: string, body?: unknown): Promise<Answer> {
-  const headers = { 'content-type': 'application/json' }
+async function ask(pid: string, { method, path, body, key }: Request): Promise<Answer> {
+  const headers = { 'content-type': 'application/json', ...(key ? { authorization: `Bearer ${key}` } : {}) }
   const request = JSON.stringify({ method, headers, ...(body ? { body: JSON.stringify(body) } : {}) })
   const code = `const r = await fetch('http://127.0.0.1:8000${path}', ${request}); console.log(JSON.stringify({ status: r.status, body: await r.json() }))`
   return JSON.parse(await tool('nsenter', ['--target', pid, '--net', process.execPath, '--input-type=module', '--eval', code]))
 }
 
+/** As an operator would: the first key is made beside orders, and without one nobody gets in. */
 async function placeOrder(pid: string): Promise<void> {
   const product = { id: 'a1', name: 'Olive oil', unit_price_minor: 1295, currency: 'EUR', weight_grams: 950 }
-  const created = await ask(pid, 'POST', '/products', product)
+  const stranger = await ask(pid, { method: 'POST', path: '/products', body: product })
+  expectThat(stranger.status === 401, `a request without a key was answered ${JSON.stringify(stranger)}`)
+  const make = ['keys', 'create', '--name', 'first', '--scopes', 'all']
+  const key = await podman('exec', nameOf('orders'), 'node', '/app/src/cli/main.ts', ...make)
+  const created = await ask(pid, { method: 'POST', path: '/products', body: product, key })
   expectThat(created.status === 201, `the product was answered ${JSON.stringify(created)}`)
-  const received = await ask(pid, 'POST', '/products/a1/receive', { receipt_id: tag, location_id: 'madrid', quantity: 10 })
+  const delivery = { receipt_id: tag, location_id: 'madrid', quantity: 10 }
+  const received = await ask(pid, { method: 'POST', path: '/products/a1/receive', body: delivery, key })
   expectThat(received.status === 200, `the stock was answered ${JSON.stringify(received)}`)
   const order = { user_id: 'u123', items: [{ product_id: 'a1', quantity: 2 }], payment_method: 'credit_card' }
-  const placed = await ask(pid, 'POST', '/orders', order)
+  const placed = await ask(pid, { method: 'POST', path: '/orders', body: order, key })
   expectThat(placed.status === 201 && placed.body.status === 'confirmed', `the order was answered ${JSON.stringify(placed)}`)
-  say(`✓ an order: 201, ${placed.body.status}, ${placed.body.id}`)
+  say(`✓ an order with the first key: 201, ${placed.body.status}, ${placed.body.id}`)
 }
 
 async function looksInside(): Promise<void> {

@@ -30,7 +30,7 @@ const UNDEFINED_TABLE = '42P01'
 
 /** What to do about keys that can't be reached; undefined for any other error. */
 export function whyNotReached(error: unknown): string | undefined {
-  if (sqlState(error) === UNDEFINED_TABLE) return 'the database of orders has no keys yet: start orders on it once, which makes its tables'
+  if (sqlState(error) === UNDEFINED_TABLE) return 'the database of orders has no tables for keys yet: run "comanda migrate orders"'
   if (!isUnavailable(error) && !isDatabaseDown(error)) return undefined
   return `the keys can't be reached (${oneLine(error)}): start the system, or say where it is by ORDERS_ADDRESS or ORDERS_DATABASE_URL`
 }

@@ -16,26 +16,33 @@ export function asAdmin(adminUrl: string, url: string): string {
 export async function createDatabase(adminUrl: string, url: string): Promise<void> {
   const { role, password, database } = namesIn(url)
   const [user, name] = [pg.escapeIdentifier(role), pg.escapeIdentifier(database)]
-  await runAll(adminUrl, [
+  const statements = [
     `create role ${user} login`,
     ...(password === '' ? [] : [`alter role ${user} with password ${pg.escapeLiteral(password)}`]),
     `create database ${name}`,
     // One service has no business in the database of another.
     `revoke all on database ${name} from public`,
     `grant connect, temporary on database ${name} to ${user}`,
-  ])
+  ]
+  await withAdmin(adminUrl, (admin) => runAll(admin, statements))
 }
 
-/** Rows for the service, tables for the admin. To be run after each migration: it holds for the tables that are there. */
+/** Rows for the service, tables for the admin, in every schema. To be run after each migration: it holds for the tables that are there. */
 export async function grantRows(adminUrl: string, url: string): Promise<void> {
   const user = pg.escapeIdentifier(namesIn(url).role)
-  await runAll(asAdmin(adminUrl, url), [
-    'revoke create on schema public from public',
-    `grant usage on schema public to ${user}`,
-    `grant select, insert, update, delete on all tables in schema public to ${user}`,
-    `grant usage, select on all sequences in schema public to ${user}`,
-    `revoke insert, update, delete on migrations from ${user}`,
-  ])
+  await withAdmin(asAdmin(adminUrl, url), async (admin) => {
+    const own = `select nspname as name from pg_namespace where nspname not like 'pg\\_%' and nspname <> 'information_schema'`
+    const schemas = (await admin.query<{ name: string }>(own)).rows.map(({ name }) => pg.escapeIdentifier(name))
+    await runAll(admin, [
+      'revoke create on schema public from public',
+      ...schemas.flatMap((schema) => [
+        `grant usage on schema ${schema} to ${user}`,
+        `grant select, insert, update, delete on all tables in schema ${schema} to ${user}`,
+        `grant usage, select on all sequences in schema ${schema} to ${user}`,
+      ]),
+      `revoke insert, update, delete on migrations from ${user}`,
+    ])
+  })
 }
 
 function namesIn(url: string): { role: string; password: string; database: string } {
@@ -48,19 +55,23 @@ function namesIn(url: string): { role: string; password: string; database: strin
 /** Somebody made it before us, or at the same time. */
 const THERE_ALREADY = ['42710', '42P04', '23505']
 
-/** Names of roles and databases can't be parameters: whoever calls has quoted them. */
-async function runAll(url: string, statements: readonly string[]): Promise<void> {
+/** Names of roles, databases and schemas can't be parameters: whoever calls has quoted them. */
+async function runAll(admin: pg.Client, statements: readonly string[]): Promise<void> {
+  // Two at once on the same role or database: PostgreSQL would fail one with "tuple concurrently updated".
+  await admin.query('select pg_advisory_lock(7236402)')
+  for (const statement of statements) {
+    await admin.query(statement).catch((error: pg.DatabaseError) => {
+      if (!THERE_ALREADY.includes(error.code ?? '')) throw error
+    })
+  }
+}
+
+async function withAdmin(url: string, work: (admin: pg.Client) => Promise<void>): Promise<void> {
   const admin = new pg.Client({ connectionString: url, application_name: 'comanda migrate', connectionTimeoutMillis: 10_000 })
   admin.on('error', () => {})
   await admin.connect()
   try {
-    // Two at once on the same role or database: PostgreSQL would fail one with "tuple concurrently updated".
-    await admin.query('select pg_advisory_lock(7236402)')
-    for (const statement of statements) {
-      await admin.query(statement).catch((error: pg.DatabaseError) => {
-        if (!THERE_ALREADY.includes(error.code ?? '')) throw error
-      })
-    }
+    await work(admin)
   } finally {
     await admin.end()
   }

@@ -77,6 +77,11 @@ describe('a roll-out with comanda migrate', () => {
     await expect(asService('orders', 'create table mine (n int)')).rejects.toThrow('permission denied')
     await expect(asService('orders', 'alter table orders add column mine int')).rejects.toThrow('must be owner')
     await expect(asService('orders', 'delete from migrations')).rejects.toThrow('permission denied')
+    const closed = `select schemaname, tablename from pg_tables
+      where schemaname not in ('pg_catalog', 'information_schema') and tablename <> 'migrations'
+        and not (has_schema_privilege(schemaname, 'usage')
+          and has_table_privilege(format('%I.%I', schemaname, tablename), 'select, insert, update, delete'))`
+    for (const name of DATABASES) expect(await asService(name, closed), name).toEqual([])
     const other = Object.assign(new URL(urlOf('orders')), { password: encodeURIComponent('p@ss/w:rd%'), pathname: `/${roleOf('payment')}` })
     await expect(query(other.toString(), 'select 1')).rejects.toThrow('permission denied')
   })
