@@ -60,7 +60,7 @@ const run = (args: string[], more: NodeJS.ProcessEnv = {}) =>
 const migrate = (args: string[] = [], more: NodeJS.ProcessEnv = { DATABASE_ADMIN_URL: server }) =>
   run(['src/cli/main.ts', 'migrate', ...args], more)
 
-describe('a roll-out with comanda migrate', () => {
+describe('a roll-out with comanda migrate', { timeout: 120_000 }, () => {
   it('makes roles, databases and tables, all or the named ones, and each migration once', async () => {
     const first = await migrate(['orders', 'payment'])
     expect(first).toMatchObject({ code: 0, err: '' })
