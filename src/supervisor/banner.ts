@@ -19,6 +19,7 @@ export function banner({
   const url = `http://${gateway.host}:${gateway.port}`
   const row = (name: string, where: string) =>
     `  ${name.padEnd(11)} ${where.padEnd(34)} ${pc.dim(pids.has(name) ? `process ${pids.get(name)}` : '')}`.trimEnd()
+  const key = gateway.access === 'keys' ? `-H "authorization: Bearer $COMANDA_API_KEY" ` : ''
   const body =
     '{"user_id":"u123","items":[{"product_id":"a1","quantity":2},{"product_id":"b2","quantity":1}],"payment_method":"credit_card"}'
   return [
@@ -36,9 +37,10 @@ export function banner({
     `  data in ${config.dataDir}, logs in ${config.log.dir}, the API to read at ${url}/docs`,
     ...(seeded > 0 ? [`  first start: ${seeded} products in the catalogue (${url}/products)`] : []),
     '',
+    ...(gateway.access === 'keys' ? ['Every request needs a key: "comanda keys create --name first --scopes all" makes one.', ''] : []),
     'Try:',
     '',
-    pc.cyan(`  curl -i ${url}/orders -H 'content-type: application/json' -d '${body}'`),
+    pc.cyan(`  curl -i ${url}/orders -H 'content-type: application/json' ${key}-d '${body}'`),
     '',
     'Ctrl-C stops it.',
     '',

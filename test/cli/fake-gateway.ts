@@ -3,7 +3,14 @@ import type { AddressInfo } from 'node:net'
 import { run } from '../../src/cli/main.ts'
 import { linesOf } from '../../src/platform/lines.ts'
 
-export type Seen = { method: string; path: string; key: string | undefined; prefer: string | undefined; body: Record<string, unknown> }
+export type Seen = {
+  method: string
+  path: string
+  key: string | undefined
+  prefer: string | undefined
+  authorization?: string | undefined
+  body: Record<string, unknown>
+}
 export type Reply = { status: number; body?: unknown; headers?: Record<string, string> } | 'hang up'
 export type FakeGateway = { url: string; seen: Seen[]; orders(): Seen[]; close(): Promise<void> }
 
@@ -46,12 +53,13 @@ export async function fakeGateway(
     }
     let text = ''
     for await (const chunk of request) text += chunk
-    const { 'idempotency-key': key, prefer } = request.headers as Record<string, string | undefined>
+    const { 'idempotency-key': key, prefer, authorization } = request.headers as Record<string, string | undefined>
     const one = {
       method: request.method ?? '',
       path: request.url ?? '',
       key,
       prefer,
+      ...(authorization && { authorization }),
       body: text === '' || request.url === '/orders/bulk' ? {} : JSON.parse(text),
     }
     if (one.path === '/healthz') return reply(response, { status: 200, body: { status: 'ok' } })

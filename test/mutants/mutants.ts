@@ -262,4 +262,28 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "await store.settle(claim, deliveries.map(({ id }) => ({ id, do: 'ack' as const })))\n    const verdicts = await judge({",
     caughtBy: { file: 'test/broker/postgres.test.ts', test: 'that throw get their messages again' },
   },
+  {
+    name: 'a bound key sees the orders of all users',
+    harm: 'customers read and cancel the orders of others',
+    file: 'src/gateway/access/caller.ts',
+    find: 'caller?.userId === undefined || caller.userId === userId',
+    replace: 'caller?.userId === undefined || userId !== ""',
+    caughtBy: { file: 'test/gateway/bound-keys.test.ts', test: 'is in no list' },
+  },
+  {
+    name: 'while orders is down the id of a key is enough',
+    harm: 'who has seen a key in a list comes in with any secret',
+    file: 'src/gateway/access/key-memory.ts',
+    find: 'if (!entry || !isSame(entry, credential) || now() - entry.verifiedAt > staleMs) throw error',
+    replace: 'if (!entry || now() - entry.verifiedAt > staleMs) throw error',
+    caughtBy: { file: 'test/gateway/key-memory.test.ts', test: 'does not open the door to another secret whose question was under way' },
+  },
+  {
+    name: 'a key is remembered for ever while orders is down',
+    harm: 'a revoked key works as long as its holder keeps the gateway from orders',
+    file: 'src/gateway/access/key-memory.ts',
+    find: '!isSame(entry, credential) || now() - entry.verifiedAt > staleMs) throw error',
+    replace: '!isSame(entry, credential)) throw error',
+    caughtBy: { file: 'test/gateway/key-memory.test.ts', test: 'goes on working while orders is down, and no longer than its time' },
+  },
 ]
