@@ -41,6 +41,7 @@ export function banner({
     'Try:',
     '',
     pc.cyan(`  curl -i ${url}/orders -H 'content-type: application/json' ${key}-d '${body}'`),
+    ...(config.faults === 'on' ? ['', 'See a service fail and nothing be lost:', '', pc.cyan('  npx comanda demo outage')] : []),
     '',
     'Ctrl-C stops it.',
     '',
