@@ -1,9 +1,11 @@
 import { request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, it } from 'vitest'
+import { FRESH_MS, keyMemory } from '../../src/gateway/access/key-memory.ts'
 import type { PlaceOrderCommand } from '../../src/gen/comanda/v1/orders.ts'
 import { type Answer, done, refused } from '../../src/platform/outcome.ts'
 import { BODY, gatewayWith, orderOf } from './fakes.ts'
+import { keyRing } from './keys.ts'
 
 type Gateway = Awaited<ReturnType<typeof gatewayWith>>
 let app: Gateway
@@ -12,15 +14,19 @@ afterEach(() => app?.close())
 type Placed = { accepted: Answer<ReturnType<typeof orderOf>>; ended: Promise<ReturnType<typeof orderOf> | undefined> }
 
 /** A gateway whose orders end as `end` says, by default confirmed at once; and the commands it placed. */
-async function gatewayThat(end: (command: PlaceOrderCommand) => Placed | Promise<Placed> = confirmed) {
+async function gatewayThat(
+  end: (command: PlaceOrderCommand) => Placed | Promise<Placed> = confirmed,
+  more: Parameters<typeof gatewayWith>[1] = {},
+) {
   const placed: PlaceOrderCommand[] = []
-  app = await gatewayWith({
+  const clients: Parameters<typeof gatewayWith>[0] = {
     placeOrder: async (command) => {
       placed.push(command)
       return end(command)
     },
     getOrder: async (orderId) => orderOf({ orderId }),
-  })
+  }
+  app = await gatewayWith(clients, more)
   await app.listen({ port: 0, host: '127.0.0.1' })
   return { placed, port: (app.server.address() as AddressInfo).port }
 }
@@ -104,22 +110,13 @@ it('takes nothing but NDJSON', async () => {
   expect(response.json().code).toBe('unsupported_media_type')
 })
 
-it('answers while the client still sends, and a slow order holds up no other', async () => {
-  const slow = Promise.withResolvers<ReturnType<typeof orderOf>>()
-  const { port } = await gatewayThat((command) =>
-    command.userId === 'slow' ? { accepted: done(orderOf(command)), ended: slow.promise } : confirmed(command),
-  )
+/** A client that sends lines as it likes, and what it has seen: "line status". */
+function streaming(port: number, headers: Record<string, string> = {}) {
   const client = httpRequest({
-    port,
-    host: '127.0.0.1',
-    path: '/orders/bulk',
-    method: 'POST',
-    headers: { 'content-type': 'application/x-ndjson' },
+    ...{ port, host: '127.0.0.1', path: '/orders/bulk', method: 'POST' },
+    headers: { 'content-type': 'application/x-ndjson', ...headers },
   })
   const seen: string[] = []
-  const got = async (count: number) => {
-    while (seen.length < count) await new Promise((resolve) => setImmediate(resolve))
-  }
   const ended = new Promise<void>((resolve) => {
     client.on('response', (response) => {
       let rest = ''
@@ -131,6 +128,18 @@ it('answers while the client still sends, and a slow order holds up no other', a
       response.on('end', resolve)
     })
   })
+  const got = async (count: number) => {
+    while (seen.length < count) await new Promise((resolve) => setImmediate(resolve))
+  }
+  return { client, seen, ended, got }
+}
+
+it('answers while the client still sends, and a slow order holds up no other', async () => {
+  const slow = Promise.withResolvers<ReturnType<typeof orderOf>>()
+  const { port } = await gatewayThat((command) =>
+    command.userId === 'slow' ? { accepted: done(orderOf(command)), ended: slow.promise } : confirmed(command),
+  )
+  const { client, seen, ended, got } = streaming(port)
   client.write(`${line('slow')}\n${line('u1')}\n`)
   await got(1)
   expect(seen).toEqual(['2 201'])
@@ -141,6 +150,24 @@ it('answers while the client still sends, and a slow order holds up no other', a
   client.end()
   await ended
   expect(seen).toEqual(['2 201', '3 201', '1 201'])
+})
+
+it('takes no more of a stream whose key was revoked in the middle', async () => {
+  const ring = keyRing()
+  let now = 0
+  const keys = keyMemory({ verify: ring.verify, staleMs: 60_000, now: () => now })
+  const { port, placed } = await gatewayThat(confirmed, { access: { keys, docsAreOpen: false } })
+  const { client, seen, ended, got } = streaming(port, ring.key(['orders:write']))
+  client.write(`${line('u1')}\n`)
+  await got(1)
+  ring.revokeAll()
+  client.write(`${line('u2')}\n`)
+  await got(2)
+  now += FRESH_MS
+  client.end(`${line('u3')}\n`)
+  await ended
+  expect(seen).toEqual(['1 201', '2 201', '3 401'])
+  expect(placed.map(({ userId }) => userId)).toEqual(['u1', 'u2'])
 })
 
 it('reads no more lines than it may have in hand', async () => {

@@ -16,6 +16,7 @@ export function keyRing() {
   return {
     verify,
     access: (more: Partial<Access> = {}): Access => ({ keys: keyMemory({ verify, staleMs: 60_000 }), docsAreOpen: false, ...more }),
+    revokeAll: () => stored.clear(),
     /** The headers of a new key. */
     key(scopes: string[] = Object.keys(SCOPES), more: Partial<ApiKey> = {}): { authorization: string } {
       const { text, keyId, hash } = makeKey()

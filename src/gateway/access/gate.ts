@@ -21,6 +21,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Takes a token of the caller's; seconds until there is one again, 0 when there was. Undefined: no limit. */
     spend: (() => number) | undefined
+    /** Looks at the key again, since a body in bulk may come in for hours. @throws a Problem when it is not good any more. Undefined: no keys. */
+    checkAgain: (() => Promise<void>) | undefined
   }
 }
 
@@ -42,6 +44,7 @@ export function scopeOf({ url, scope }: { url: string; scope: RouteScope | undef
 export function keepGate(app: App, { keys, docsAreOpen, limit, log }: Access & { log: Log }): void {
   app.decorateRequest('caller', undefined)
   app.decorateRequest('spend', undefined)
+  app.decorateRequest('checkAgain', undefined)
   if (keys) app.addHook('onRequest', (request, _reply, done) => admit(request, { keys, docsAreOpen, log }, done))
   if (limit) app.addHook('onRequest', (request, _reply, done) => meter(request, { limit, log }, done))
 }
@@ -74,13 +77,24 @@ function admit(request: FastifyRequest, gate: Gate, next: HookHandlerDoneFunctio
     next()
   }
   try {
-    credential = credentialOf(request)
-    const answer = gate.keys.check(credential)
-    if (answer instanceof Promise) answer.then(enter, () => deny(CAN_NOT_CHECK, credential?.keyId))
+    const shown = credentialOf(request)
+    credential = shown
+    request.checkAgain = () => checkAgain(gate.keys, shown)
+    const answer = gate.keys.check(shown)
+    if (answer instanceof Promise) answer.then(enter, () => deny(CAN_NOT_CHECK, shown.keyId))
     else enter(answer)
   } catch (error) {
     deny(error)
   }
+}
+
+async function checkAgain(keys: KeyMemory, credential: Credential): Promise<void> {
+  const check = async () => keys.check(credential)
+  doneOrThrow(
+    await check().catch(() => {
+      throw CAN_NOT_CHECK
+    }),
+  )
 }
 
 /** @throws key_missing, or key_invalid for what can't be a key. */

@@ -67,11 +67,12 @@ export function bulkRoutes(app: App, dependencies: GatewayDependencies & { room:
   /** The text of the answer to one line; undefined for an empty one. Never throws. */
   async function answerLine(
     { line, text, problem }: Line,
-    { waitMs, request: { caller, spend } }: { waitMs: number; request: FastifyRequest },
+    { waitMs, request: { caller, checkAgain, spend } }: { waitMs: number; request: FastifyRequest },
   ): Promise<string | undefined> {
     if (problem === undefined && text.trim() === '') return undefined
     const requestId = newId()
     try {
+      await checkAgain?.()
       const retryAfter = spend?.() ?? 0
       if (retryAfter > 0) throw tooOften(retryAfter)
       if (problem)
