@@ -9,7 +9,7 @@ import { type Log, openLog } from './platform/log.ts'
 import type { RunningService, StartService } from './platform/service.ts'
 import { trustAlso } from './platform/trust.ts'
 import { exitOnTheUnforeseen, exitWithin, tell, untilTold } from './supervisor/supervised.ts'
-import type { MetricsServer } from './telemetry/server.ts'
+import { startTelemetry, type Telemetry } from './telemetry/start.ts'
 
 /** Who there is. Loaded one by one, so that a process holds only what it runs. */
 const START: Record<ServiceName, () => Promise<StartService>> = {
@@ -36,7 +36,7 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   const told = untilTold()
   const running: RunningService[] = []
   let databases: Databases | undefined
-  let metrics: MetricsServer | undefined
+  let telemetry: Telemetry | undefined
   let log: Log | undefined
   try {
     trustAlso(config.caCertificates)
@@ -44,7 +44,7 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
     databases = await findDatabases(databasesOf(names), config)
     for (const name of names) {
       log = await openLog({ service: name, ...config.log })
-      metrics ??= await metricsOf(names, config, log)
+      telemetry ??= await startTelemetry(names, config, log)
       exitOnTheUnforeseen(log)
       const start = await START[name]()
       const { urls } = databases
@@ -67,17 +67,10 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   } finally {
     for (const service of running)
       await service.stop().catch((error: Error) => process.stderr.write(`did not stop cleanly: ${error.message}\n`))
-    await metrics?.stop()
+    await telemetry?.stop()
     await databases?.stop()
   }
   process.exit(0)
-}
-
-/** Before the services are made, which ask for the meter then. */
-async function metricsOf(names: readonly ServiceName[], { metrics: { host, port } }: Config, log: Log): Promise<MetricsServer | undefined> {
-  if (port === undefined) return undefined
-  const { startMetrics } = await import('./telemetry/start.ts')
-  return startMetrics(names, { host, port }, log)
 }
 
 /** Who sends or takes messages, and so needs the broker's database too. */

@@ -21,6 +21,7 @@ import { productRoutes } from './routes/products.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { reconciliationRoutes } from './routes/reconciliations.ts'
 import { shipmentRoutes } from './routes/shipments.ts'
+import { traceRequests } from './traced-requests.ts'
 import { waitingRoom } from './wait.ts'
 
 const BODY_LIMIT = 64 * 1024
@@ -70,6 +71,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     next()
   })
   measureRequests(app as unknown as App)
+  traceRequests(app as unknown as App)
   keepGate(app as unknown as App, { ...access, log })
   admission(app as unknown as App, { orders: dependencies.ordersAtOnce, lagMs: dependencies.lagMs })
   cutSlowBodies(app as unknown as App)

@@ -42,7 +42,7 @@ function orderCalls(orders: GrpcClient<OrdersServiceDefinition>, firstMs: number
       (history) => history.orderId,
     ),
     cancelOrder: batched(
-      async (commands: { orderId: string; requestId: string; reason: string }[]) =>
+      async (commands: { orderId: string; requestId: string; traceparent: string; reason: string }[]) =>
         (await orders.cancelOrders({ commands })).outcomes.map(fromWire),
       WRITES,
     ),

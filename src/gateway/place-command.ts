@@ -8,16 +8,17 @@ import type { PlaceOrderBody } from './schemas.ts'
 
 type Body = Static<typeof PlaceOrderBody>
 
-type From = { requestId: string; key: string; caller?: Caller | undefined }
+type From = { requestId: string; key: string; caller?: Caller | undefined; traceparent?: string }
 
 /** From the body of POST /orders to the command that orders gets, under a new order id. @throws invalid_request, bound_key. */
-export function placeCommand(body: Body, { requestId, key, caller }: From): PlaceOrderCommand {
+export function placeCommand(body: Body, { requestId, key, caller, traceparent = '' }: From): PlaceOrderCommand {
   refuseRepeats('items', 'product_id', body.items)
   refuseBeyondBound(body, caller)
   const { address } = body
   return {
     orderId: newId(),
     requestId,
+    traceparent,
     userId: body.user_id,
     items: body.items.map((item) => ({
       productId: item.product_id,

@@ -1,5 +1,6 @@
 import type { Order, PlaceOrderCommand } from '../gen/comanda/v1/orders.ts'
 import { meter } from '../platform/metrics.ts'
+import { inTrace } from '../platform/tracing.ts'
 import type { GatewayDependencies } from './dependencies.ts'
 import { asProblem, doneOrThrow, refusal } from './errors.ts'
 import type { WaitingRoom } from './wait.ts'
@@ -14,12 +15,19 @@ export type Placed = { status: 200 | 201 | 202; order: Order }
 export function placing({ clients, log, room }: GatewayDependencies & { room: WaitingRoom }) {
   const to = meter()
   const place = async (command: PlaceOrderCommand, ms: number): Promise<Placed> => {
-    const { requestId: request_id } = command
+    const { requestId: request_id, traceparent } = command
     const { accepted, ended } = await clients.placeOrder(command)
-    if (accepted.kind === 'refused') log.info({ request_id, code: accepted.code }, 'POST /orders')
+    if (accepted.kind === 'refused') log.info({ request_id, ...inTrace(traceparent), code: accepted.code }, 'POST /orders')
     const order = await asFarAsItComes(doneOrThrow(accepted), ended, ms)
     log.info(
-      { order_id: order.id, request_id, status: order.status, code: order.rejection?.code, waits_for: order.waiting?.service },
+      {
+        order_id: order.id,
+        request_id,
+        ...inTrace(traceparent),
+        status: order.status,
+        code: order.rejection?.code,
+        waits_for: order.waiting?.service,
+      },
       'POST /orders',
     )
     return { status: statusOf(order), order }

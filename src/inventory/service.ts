@@ -4,6 +4,7 @@ import type { Log } from '../platform/log.ts'
 import { meter } from '../platform/metrics.ts'
 import { type Answer, toWire } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
+import { inTrace } from '../platform/tracing.ts'
 import * as catalogue from './catalogue-store.ts'
 import type { Reservation } from './stock.ts'
 import * as store from './store.ts'
@@ -12,9 +13,13 @@ const MAX_PAGE = 500
 
 /** inventory over gRPC: validates and updates stock. Rules in stock.ts, SQL in the stores. */
 export function inventoryService({ db, log }: { db: Database; log: Log }): ServiceImplementation<InventoryServiceDefinition> {
-  const tell = (words: string, commands: readonly { orderId: string; requestId: string }[], answers: readonly Answer<unknown>[]) => {
-    for (const [i, { orderId, requestId }] of commands.entries()) {
-      const line = { order_id: orderId, request_id: requestId }
+  const tell = (
+    words: string,
+    commands: readonly { orderId: string; requestId: string; traceparent: string }[],
+    answers: readonly Answer<unknown>[],
+  ) => {
+    for (const [i, { orderId, requestId, traceparent }] of commands.entries()) {
+      const line = { order_id: orderId, request_id: requestId, ...inTrace(traceparent) }
       const answer = answers[i]
       if (answer?.kind === 'refused') log.info({ ...line, code: answer.code }, `${words} refused: ${answer.message}`)
       else log.info(line, words)

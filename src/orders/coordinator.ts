@@ -2,6 +2,7 @@ import { batched } from '../platform/batched.ts'
 import type { Log } from '../platform/log.ts'
 import { meter } from '../platform/metrics.ts'
 import { type Database, isDatabaseDown } from '../platform/postgres.ts'
+import { inTrace, tracer } from '../platform/tracing.ts'
 import type { FallbackQueue } from './fallback-queue.ts'
 import { alwaysUp, type Health } from './health.ts'
 import { type Change, type Order, STEPS, type StepService } from './order.ts'
@@ -69,7 +70,10 @@ export function startCoordinator({ db, services, around, leaseMs, log, health = 
 
   // Parked like any other trouble: visible, tried again ever more rarely, and in nobody's way.
   const unforeseen = (order: Order, error: unknown): Change => {
-    log.error({ order_id: order.id, request_id: order.request_id, work: order.work, err: error }, 'work on the order failed')
+    log.error(
+      { order_id: order.id, request_id: order.request_id, ...inTrace(order.traceparent), work: order.work, err: error },
+      'work on the order failed',
+    )
     return parkFor(order, { service: 'orders', trouble: 'unforeseen', reason: 'an unexpected error; the log of orders has it' }, around)
   }
 
@@ -80,7 +84,10 @@ export function startCoordinator({ db, services, around, leaseMs, log, health = 
       const saved = await save(change)
       if (!saved) {
         // Cancelled, told of a shipment, or taken over meanwhile: whoever wrote that goes on from there.
-        log.info({ order_id: order.id, request_id: order.request_id, work: order.work }, 'the order has moved on; leaving it')
+        log.info(
+          { order_id: order.id, request_id: order.request_id, ...inTrace(order.traceparent), work: order.work },
+          'the order has moved on; leaving it',
+        )
         return (await store.getOrders(db, [order.id])).get(order.id) ?? order
       }
       tell(log, change)
@@ -92,11 +99,19 @@ export function startCoordinator({ db, services, around, leaseMs, log, health = 
     return order
   }
 
-  const run = (order: Order): Promise<Order> => {
+  const traces = tracer()
+  const run = (given: Order): Promise<Order> => {
+    const span =
+      given.traceparent === '' ? undefined : traces?.start(`order ${given.work}`, { parent: given.traceparent, ...spanOf(given) })
+    // What is done for it now comes from this run; its row keeps where the trace began.
+    const order = span ? { ...given, traceparent: span.traceparent } : given
     const ended: Promise<Order> = work(order)
       .catch((error: unknown) => {
         // Nothing is lost: the lease runs out and the order is taken up again.
-        log.error({ order_id: order.id, request_id: order.request_id, err: error }, 'the order could not be saved')
+        log.error(
+          { order_id: order.id, request_id: order.request_id, ...inTrace(order.traceparent), err: error },
+          'the order could not be saved',
+        )
         // As it was last known to be written, and not as it began: whoever was told "rejected" must not be told "pending" after it.
         const mine = runs.get(order.id)
         return mine?.ended === ended ? mine.order : order
@@ -104,6 +119,8 @@ export function startCoordinator({ db, services, around, leaseMs, log, health = 
       .finally(() => {
         if (runs.get(order.id)?.ended === ended) runs.delete(order.id)
       })
+    if (span)
+      void ended.then((at) => span.end({ attributes: { 'comanda.status': at.status, 'comanda.waits_for': at.waiting_service ?? '' } }))
     runs.set(order.id, { ended, order, leasedAt: performance.now() })
     return ended
   }
@@ -115,7 +132,10 @@ export function startCoordinator({ db, services, around, leaseMs, log, health = 
   let agedAt = Number.NEGATIVE_INFINITY
   function takeUp(orders: Order[]): void {
     for (const order of orders) {
-      log.info({ order_id: order.id, request_id: order.request_id, work: order.work, epoch: order.epoch }, 'order taken up again')
+      log.info(
+        { order_id: order.id, request_id: order.request_id, ...inTrace(order.traceparent), work: order.work, epoch: order.epoch },
+        'order taken up again',
+      )
       void run(order)
     }
   }
@@ -150,6 +170,11 @@ export function startCoordinator({ db, services, around, leaseMs, log, health = 
   }
 }
 
+const spanOf = ({ id, epoch, attempts }: Order) => ({
+  kind: 'internal' as const,
+  attributes: { 'comanda.order_id': id, 'comanda.epoch': epoch, 'comanda.attempts': attempts },
+})
+
 /** One step further: what the order's work comes to. */
 function next(order: Order, services: Services, around: Surroundings): Promise<Change> {
   switch (order.work) {
@@ -169,7 +194,7 @@ function next(order: Order, services: Services, around: Surroundings): Promise<C
 }
 
 function tell(log: Log, { order, event, dueInMs }: Change): void {
-  const line = { order_id: order.id, request_id: order.request_id }
+  const line = { order_id: order.id, request_id: order.request_id, ...inTrace(order.traceparent) }
   if (event) log.info({ ...line, ...event.data, ...(order.work && dueInMs && { next_try_in_ms: dueInMs }) }, event.type)
   else log.debug({ ...line, service: order.waiting_service, attempts: order.attempts, next_try_in_ms: dueInMs }, 'still waiting')
 }

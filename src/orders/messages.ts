@@ -91,6 +91,7 @@ export function newOrder(command: PlaceOrderCommand): Order {
       : null,
     metadata: command.metadata,
     request_id: command.requestId,
+    traceparent: command.traceparent,
     idempotency_key: command.idempotencyKey || null,
     fingerprint: Buffer.from(command.fingerprint).toString('base64url'),
     payment: null,

@@ -60,6 +60,8 @@ export type Order = {
   address: OrderAddress | null
   metadata: Record<string, string>
   request_id: string
+  /** Where its trace stands; empty: not traced. */
+  traceparent: string
   idempotency_key: string | null
   fingerprint: string
   payment: { status: string; amount_minor: number } | null

@@ -5,6 +5,7 @@ import type { Log } from '../platform/log.ts'
 import { meter } from '../platform/metrics.ts'
 import { type Answer, done, refused, toWire } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
+import { inTrace } from '../platform/tracing.ts'
 import { acceptOrders, type ProductCheck } from './accept.ts'
 import { changeOrder } from './change.ts'
 import type { Coordinator } from './coordinator.ts'
@@ -52,7 +53,10 @@ export function ordersService({
         const { order, isNew } = answer.value
         if (isNew) {
           to?.count('comanda_order_events_total', { type: 'order.accepted' })
-          log.info({ order_id: order.id, request_id: order.request_id, user_id: order.user_id }, 'order.accepted')
+          log.info(
+            { order_id: order.id, request_id: order.request_id, ...inTrace(order.traceparent), user_id: order.user_id },
+            'order.accepted',
+          )
         }
         const open = order.status === 'pending' && !order.waiting_service
         if (open) ends.expect(index, isNew ? coordinator.run(order) : endOf(order.id, signal))

@@ -97,7 +97,7 @@ function watch(service: StepService, address: string, log: Log): { breaker: Brea
   }
 }
 
-const keyOf = (order: Order) => ({ orderId: order.id, requestId: order.request_id })
+const keyOf = (order: Order) => ({ orderId: order.id, requestId: order.request_id, traceparent: order.traceparent })
 
 function connectInventory(address: string, timeoutMs: number, breaker: Breaker) {
   const client = connectGrpc(InventoryServiceDefinition, address, timeoutMs)
@@ -120,7 +120,7 @@ function connectInventory(address: string, timeoutMs: number, breaker: Breaker) 
   )
   const commit = patient(
     'commit stock',
-    async (commands: { orderId: string; requestId: string; locationIds: string[] }[]) => {
+    async (commands: { orderId: string; requestId: string; traceparent: string; locationIds: string[] }[]) => {
       return (await client.commitStock({ commands })).outcomes.map(fromWire)
     },
     breaker,

@@ -17,12 +17,12 @@ export function acceptOrders(
   return db.query(sql`
     with accepted as (
       insert into orders (id, user_id, status, items, currency, freight_minor, expected_total_minor, payment_method, payment_token,
-                          shipping_method, address, metadata, request_id, idempotency_key, fingerprint, work, due_at)
+                          shipping_method, address, metadata, request_id, traceparent, idempotency_key, fingerprint, work, due_at)
       select id, user_id, 'pending', items, currency, freight_minor, expected_total_minor, payment_method, payment_token,
-             shipping_method, address, metadata, request_id, idempotency_key, fingerprint, 'place', now() + ${leaseMs} * interval '1 ms'
+             shipping_method, address, metadata, request_id, traceparent, idempotency_key, fingerprint, 'place', now() + ${leaseMs} * interval '1 ms'
       from jsonb_to_recordset(${rows(orders)}) as r(
         id uuid, user_id text, items jsonb, currency text, freight_minor bigint, expected_total_minor bigint, payment_method text,
-        payment_token text, shipping_method text, address jsonb, metadata jsonb, request_id text, idempotency_key text, fingerprint text)
+        payment_token text, shipping_method text, address jsonb, metadata jsonb, request_id text, traceparent text, idempotency_key text, fingerprint text)
       order by idempotency_key, id
       on conflict do nothing
       returning id, created_at, due_at, user_id, request_id

@@ -3,6 +3,7 @@ import type { Payment as PaymentMessage, PaymentServiceDefinition } from '../gen
 import { isUuid } from '../platform/ids.ts'
 import { meter } from '../platform/metrics.ts'
 import { type Answer, toWire } from '../platform/outcome.ts'
+import { inTrace } from '../platform/tracing.ts'
 import { authorisePayments } from './authorise.ts'
 import { capturePayments } from './capture.ts'
 import type { PaymentContext } from './context.ts'
@@ -25,13 +26,14 @@ export function paymentService(
 ): ServiceImplementation<PaymentServiceDefinition> {
   const to = meter()
   const tell = (
-    commands: readonly { orderId: string; requestId: string }[],
+    commands: readonly { orderId: string; requestId: string; traceparent?: string }[],
     answers: readonly Answer<Payment>[],
     words: keyof typeof STEPS,
   ) => {
     answers.forEach((answer, i) => {
       to?.count('comanda_payments_total', { step: STEPS[words], outcome: answer.kind })
-      const line = { order_id: commands[i]?.orderId, request_id: commands[i]?.requestId }
+      const { orderId: order_id, requestId: request_id, traceparent } = commands[i] ?? {}
+      const line = { order_id, request_id, ...inTrace(traceparent) }
       if (answer.kind === 'done')
         context.log.info({ ...line, amount_minor: answer.value.amount_minor, currency: answer.value.currency }, `payment ${words}`)
       else if (answer.kind === 'refused') context.log.info({ ...line, code: answer.code }, `payment not ${words}: ${answer.message}`)

@@ -92,6 +92,12 @@ export const SETTINGS = {
     meaning: 'Port of the metrics (docs/TELEMETRY.md); off when unset. In `serve all` the first of five: each process has its own',
   },
   METRICS_HOST: { kind: 'host', default: '127.0.0.1', meaning: 'Address the metrics are told on' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    kind: 'http',
+    default: '',
+    meaning: 'OpenTelemetry collector that gets the traces (docs/TELEMETRY.md), such as http://127.0.0.1:4318; off when unset',
+  },
+  OTEL_TRACES_SAMPLER_ARG: { kind: 'share', default: '1', meaning: 'Share of the orders that are traced, from 0 to 1' },
   LEASE_MS: {
     kind: 'integer',
     default: '10000',
@@ -172,6 +178,8 @@ export type Config = {
   log: { dir: string; level: string; terminal: 'on' | 'off' | 'json' }
   /** Port undefined: off. */
   metrics: { host: string; port: number | undefined }
+  /** Endpoint empty: off. */
+  traces: { endpoint: string; share: number }
   drainMs: number
   leaseMs: number
   reconcileEveryMs: number
@@ -236,6 +244,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     dataDir: resolve(values.DATA_DIR),
     log: { dir: resolve(values.LOG_DIR), level: values.LOG_LEVEL, terminal: values.LOG_TERMINAL as 'on' | 'off' | 'json' },
     metrics: { host: values.METRICS_HOST, port: values.METRICS_PORT === '' ? undefined : Number(values.METRICS_PORT) },
+    traces: { endpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT, share: Number(values.OTEL_TRACES_SAMPLER_ARG) },
     drainMs: Number(values.DRAIN_MS),
     leaseMs: Number(values.LEASE_MS),
     reconcileEveryMs: Number(values.RECONCILE_EVERY_MS),

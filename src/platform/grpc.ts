@@ -23,6 +23,8 @@ import type { Log } from './log.ts'
 import { measureMade, measureServed } from './measured-calls.ts'
 import { meter } from './metrics.ts'
 import { isDatabaseDown } from './postgres.ts'
+import { traceMade, traceServed } from './traced-calls.ts'
+import { tracer } from './tracing.ts'
 import { transportOf } from './transport.ts'
 
 /** gRPC between services: servers with health and reflection, clients with deadlines. */
@@ -77,7 +79,9 @@ export async function serveGrpc<S extends CompatServiceDefinition>(
   if (other) return other.serve(definition, implementation, { address, log })
   const to = meter()
   const bare = createServer({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES })
-  const server = (to ? bare.use(measureServed(to)) : bare).use(tellErrors(log))
+  const traces = tracer()
+  const measured = (to ? bare.use(measureServed(to)) : bare).use(tellErrors(log))
+  const server = traces ? measured.use(traceServed(traces)) : measured
   const all = [served(definition, implementation), ...beside]
   const health = HealthState()
   let drain = () => health.setStatus('unhealthy')
@@ -169,7 +173,9 @@ export function connectGrpc<S extends CompatServiceDefinition>(definition: S, ad
   })
   const to = meter()
   const withDeadline = createClientFactory().use(deadlineMiddleware)
-  const factory = to ? withDeadline.use(measureMade(to)) : withDeadline
+  const measured = to ? withDeadline.use(measureMade(to)) : withDeadline
+  const traces = tracer()
+  const factory = traces ? measured.use(traceMade(traces)) : measured
   const client = factory.create(definition, channel, { '*': { deadline: timeoutMs } } as never)
   return Object.assign(client as Client<S, DeadlineOptions>, { close: () => channel.close() })
 }

@@ -3,6 +3,8 @@ import { isIPv4, isIPv6 } from 'node:net'
 /** The kinds of settings, and what each may be. */
 export type Kind =
   | 'port'
+  | 'http'
+  | 'share'
   | 'folder'
   | 'url'
   | 'broker'
@@ -35,6 +37,10 @@ export function problemWith(name: string, kind: Kind, value: string): string | u
       return value === 'postgres' || (/^amqps?:\/\/./.test(value) && URL.canParse(value))
         ? undefined
         : `${name} must be postgres, or start with amqp:// or amqps://`
+    case 'http':
+      return /^https?:\/\/./.test(value) && URL.canParse(value) ? undefined : says('a URL that starts with http:// or https://')
+    case 'share':
+      return /^(0|1|0?\.\d+)$/.test(value) ? undefined : says('a share from 0 to 1')
     case 'secret':
       return undefined
     case 'level':

@@ -4,6 +4,7 @@ import { isUuid } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Answer, done, refused, toWire } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
+import { inTrace } from '../platform/tracing.ts'
 import type { Carrier } from './carrier.ts'
 import { createShipments } from './create.ts'
 import type { Relay } from './relay.ts'
@@ -65,11 +66,12 @@ export function shippingService({ db, carrier, relay, log }: Dependencies): Serv
 
   function tellAll(
     words: string,
-    keys: readonly { orderId: string; requestId: string; shipment_id?: string }[],
+    keys: readonly { orderId: string; requestId: string; shipment_id?: string; traceparent?: string }[],
     answers: readonly Answer<unknown>[],
   ) {
     answers.forEach((answer, i) => {
-      const line = { order_id: keys[i]?.orderId, shipment_id: keys[i]?.shipment_id, request_id: keys[i]?.requestId }
+      const { orderId: order_id, requestId: request_id, shipment_id, traceparent } = keys[i] ?? {}
+      const line = { order_id, shipment_id, request_id, ...inTrace(traceparent) }
       if (answer.kind === 'done') log.info(line, words)
       else log.info({ ...line, ...(answer.kind === 'refused' && { code: answer.code }) }, `${words}: ${answer.kind}, ${answer.message}`)
     })

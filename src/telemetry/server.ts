@@ -6,12 +6,14 @@ import type { PrometheusMeter } from './meter.ts'
 
 /** Nothing that takes orders stands or falls with this port: while another has it, it is tried again. */
 const AGAIN_MS = 5_000
+/** Longer than between two scrapes, so that none is sent into a connection that is just being closed. */
+const KEEP_ALIVE_MS = 75_000
 
 export type MetricsServer = { stop(): Promise<void> }
 type MetricsOptions = { host: string; port: number; log: Log; againMs?: number }
 
 export function serveMetrics(meter: PrometheusMeter, { host, port, log, againMs = AGAIN_MS }: MetricsOptions): MetricsServer {
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     request.resume()
     const path = request.url?.split('?')[0]
     if (path !== '/metrics') return send(response, { status: 404, text: 'the metrics are at /metrics\n' })

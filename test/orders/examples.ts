@@ -14,6 +14,7 @@ export function aCommand(over: Partial<PlaceOrderCommand> = {}): PlaceOrderComma
   return {
     orderId: newId(),
     requestId: 'r1',
+    traceparent: '',
     userId: 'u1',
     items: [{ productId: 'a1', quantity: 2, discountBasisPoints: 0 }],
     paymentMethod: 'credit_card',

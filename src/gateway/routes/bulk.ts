@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { newId } from '../../platform/ids.ts'
 import { type Line, linesOf } from '../../platform/lines.ts'
+import { tracer } from '../../platform/tracing.ts'
 import { tooOften } from '../access/gate.ts'
 import { answersAsTheyCome } from '../bulk-answers.ts'
 import type { App, GatewayDependencies } from '../dependencies.ts'
@@ -28,6 +29,7 @@ type Validate = ((value: unknown) => boolean) & { errors?: Fault[] | null }
 /** POST /orders/bulk: an order a line in, an answer a line out as each order ends, for as long as the client sends. */
 export function bulkRoutes(app: App, dependencies: GatewayDependencies & { room: WaitingRoom }): void {
   const place = placing(dependencies)
+  const traces = tracer()
   const parseJson = app.getDefaultJsonParser('error', 'error')
   let validate: Validate | undefined
   const hands = bulkhead(IN_HAND, Number.POSITIVE_INFINITY)
@@ -67,10 +69,12 @@ export function bulkRoutes(app: App, dependencies: GatewayDependencies & { room:
   /** The text of the answer to one line; undefined for an empty one. Never throws. */
   async function answerLine(
     { line, text, problem }: Line,
-    { waitMs, request: { caller, checkAgain, spend } }: { waitMs: number; request: FastifyRequest },
+    { waitMs, request: { caller, checkAgain, spend, traceparent: link } }: { waitMs: number; request: FastifyRequest },
   ): Promise<string | undefined> {
     if (problem === undefined && text.trim() === '') return undefined
     const requestId = newId()
+    // A trace for each order, not one for the upload of thousands.
+    const span = traces?.start('line of POST /orders/bulk', { parent: '', link, kind: 'server' })
     try {
       await checkAgain?.()
       const retryAfter = spend?.() ?? 0
@@ -80,13 +84,16 @@ export function bulkRoutes(app: App, dependencies: GatewayDependencies & { room:
           ? new Problem('body_too_large', `the line is ${problem}`)
           : new Problem('invalid_json', `the line is ${problem}`)
       const { idempotency_key: key = '', ...body } = await checked(text)
-      const { status, order } = await hands.execute(() => place(placeCommand(body, { requestId, key, caller }), waitMs))
+      const command = placeCommand(body, { requestId, key, caller, traceparent: span?.traceparent ?? '' })
+      const { status, order } = await hands.execute(() => place(command, waitMs))
       return `${JSON.stringify({ line, status, order: orderView(order) })}\n`
     } catch (error) {
       const found = asProblem(error)
       if (found.code === 'internal_error') dependencies.log.error({ request_id: requestId, err: error }, 'request failed')
       const told = bodyOf(found, requestId)
       return `${JSON.stringify({ line, status: told.status, problem: told })}\n`
+    } finally {
+      span?.end()
     }
   }
 

@@ -28,7 +28,12 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
   }
   app.post('/orders', { schema: post, config: { scope: 'orders:write', problems: PLACE_PROBLEMS } }, async (request, reply) => {
     const { id: requestId, caller, headers } = request
-    const command = placeCommand(request.body, { requestId, caller, key: idempotencyKey(headers['idempotency-key']) })
+    const command = placeCommand(request.body, {
+      requestId,
+      caller,
+      traceparent: request.traceparent,
+      key: idempotencyKey(headers['idempotency-key']),
+    })
     const { status, order } = await place(command, waitFrom(request.headers.prefer, waitMs))
     reply.header('location', `/orders/${order.id}`)
     if (status === 202) reply.header('retry-after', 1)
@@ -87,7 +92,9 @@ export function orderRoutes(app: App, dependencies: GatewayDependencies & { room
     async (request, reply) => {
       const orderId = request.params.id.toLowerCase()
       if (!isUuid(orderId) || !(await seesOrder(request.caller, { id: orderId, clients }))) throw unknownOrder()
-      const order = doneOrThrow(await clients.cancelOrder({ orderId, requestId: request.id, reason: request.body?.reason ?? '' }))
+      const order = doneOrThrow(
+        await clients.cancelOrder({ orderId, requestId: request.id, traceparent: request.traceparent, reason: request.body?.reason ?? '' }),
+      )
       const isUndone = order.status === 'cancelled' && !order.waiting
       if (!isUndone) reply.header('retry-after', 1)
       return reply.code(isUndone ? 200 : 202).send(orderView(order))

@@ -58,7 +58,7 @@ export class Customer {
   }
 
   async cancel(entry: Entry, chance: Chance, orderId = [...entry.orderIds][0] ?? ''): Promise<void> {
-    const command = { orderId, requestId: `c-${entry.key}`, reason: 'changed my mind' }
+    const command = { orderId, requestId: `c-${entry.key}`, traceparent: '', reason: 'changed my mind' }
     for (let tries = 1; tries <= 3; tries++) {
       const askedAt = this.#world.now
       const answer = await this.#edge.ask((clients) => clients.cancelOrder(command)).catch(() => undefined)

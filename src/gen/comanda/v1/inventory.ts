@@ -43,6 +43,8 @@ export interface ReserveStockCommand {
   /** Empty: any one currency. */
   currency: string;
   items: ReserveStockItem[];
+  /** W3C traceparent of what it comes from; empty: not traced. */
+  traceparent: string;
 }
 
 export interface ReserveStockItem {
@@ -88,6 +90,8 @@ export interface ReleaseStockRequest {
 export interface ReleaseStockCommand {
   orderId: string;
   requestId: string;
+  /** W3C traceparent of what it comes from; empty: not traced. */
+  traceparent: string;
 }
 
 export interface ReleaseStockResponse {
@@ -113,6 +117,8 @@ export interface CommitStockCommand {
   orderId: string;
   requestId: string;
   locationIds: string[];
+  /** W3C traceparent of what it comes from; empty: not traced. */
+  traceparent: string;
 }
 
 export interface CommitStockResponse {
@@ -480,7 +486,7 @@ export const ReserveStockRequest: MessageFns<ReserveStockRequest> = {
 };
 
 function createBaseReserveStockCommand(): ReserveStockCommand {
-  return { orderId: "", requestId: "", currency: "", items: [] };
+  return { orderId: "", requestId: "", currency: "", items: [], traceparent: "" };
 }
 
 export const ReserveStockCommand: MessageFns<ReserveStockCommand> = {
@@ -496,6 +502,9 @@ export const ReserveStockCommand: MessageFns<ReserveStockCommand> = {
     }
     for (const v of message.items) {
       ReserveStockItem.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(42).string(message.traceparent);
     }
     return writer;
   },
@@ -545,6 +554,14 @@ export const ReserveStockCommand: MessageFns<ReserveStockCommand> = {
             message.items.push(ReserveStockItem.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -566,6 +583,7 @@ export const ReserveStockCommand: MessageFns<ReserveStockCommand> = {
     message.requestId = object.requestId ?? "";
     message.currency = object.currency ?? "";
     message.items = object.items?.map((e) => ReserveStockItem.fromPartial(e)) || [];
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };
@@ -1095,7 +1113,7 @@ export const ReleaseStockRequest: MessageFns<ReleaseStockRequest> = {
 };
 
 function createBaseReleaseStockCommand(): ReleaseStockCommand {
-  return { orderId: "", requestId: "" };
+  return { orderId: "", requestId: "", traceparent: "" };
 }
 
 export const ReleaseStockCommand: MessageFns<ReleaseStockCommand> = {
@@ -1105,6 +1123,9 @@ export const ReleaseStockCommand: MessageFns<ReleaseStockCommand> = {
     }
     if (message.requestId !== "") {
       writer.uint32(18).string(message.requestId);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(26).string(message.traceparent);
     }
     return writer;
   },
@@ -1138,6 +1159,14 @@ export const ReleaseStockCommand: MessageFns<ReleaseStockCommand> = {
             message.requestId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1157,6 +1186,7 @@ export const ReleaseStockCommand: MessageFns<ReleaseStockCommand> = {
     const message = createBaseReleaseStockCommand();
     message.orderId = object.orderId ?? "";
     message.requestId = object.requestId ?? "";
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };
@@ -1413,7 +1443,7 @@ export const CommitStockRequest: MessageFns<CommitStockRequest> = {
 };
 
 function createBaseCommitStockCommand(): CommitStockCommand {
-  return { orderId: "", requestId: "", locationIds: [] };
+  return { orderId: "", requestId: "", locationIds: [], traceparent: "" };
 }
 
 export const CommitStockCommand: MessageFns<CommitStockCommand> = {
@@ -1426,6 +1456,9 @@ export const CommitStockCommand: MessageFns<CommitStockCommand> = {
     }
     for (const v of message.locationIds) {
       writer.uint32(26).string(v!);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(34).string(message.traceparent);
     }
     return writer;
   },
@@ -1467,6 +1500,14 @@ export const CommitStockCommand: MessageFns<CommitStockCommand> = {
             message.locationIds.push(reader.string());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1487,6 +1528,7 @@ export const CommitStockCommand: MessageFns<CommitStockCommand> = {
     message.orderId = object.orderId ?? "";
     message.requestId = object.requestId ?? "";
     message.locationIds = object.locationIds?.map((e) => e) || [];
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };

@@ -109,6 +109,8 @@ export interface PlaceOrderCommand {
   idempotencyKey: string;
   /** SHA-256 of the canonical body. */
   fingerprint: Uint8Array;
+  /** W3C traceparent of what it comes from; empty: not traced. */
+  traceparent: string;
 }
 
 export interface PlaceOrderCommand_MetadataEntry {
@@ -204,6 +206,8 @@ export interface CancelOrderCommand {
   orderId: string;
   requestId: string;
   reason: string;
+  /** W3C traceparent of what it comes from; empty: not traced. */
+  traceparent: string;
 }
 
 export interface CancelOrdersResponse {
@@ -1264,6 +1268,7 @@ function createBasePlaceOrderCommand(): PlaceOrderCommand {
     metadata: {},
     idempotencyKey: "",
     fingerprint: new Uint8Array(0),
+    traceparent: "",
   };
 }
 
@@ -1310,6 +1315,9 @@ export const PlaceOrderCommand: MessageFns<PlaceOrderCommand> = {
     }
     if (message.fingerprint.length !== 0) {
       writer.uint32(114).bytes(message.fingerprint);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(122).string(message.traceparent);
     }
     return writer;
   },
@@ -1442,6 +1450,14 @@ export const PlaceOrderCommand: MessageFns<PlaceOrderCommand> = {
             message.fingerprint = reader.bytes();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1483,6 +1499,7 @@ export const PlaceOrderCommand: MessageFns<PlaceOrderCommand> = {
     );
     message.idempotencyKey = object.idempotencyKey ?? "";
     message.fingerprint = object.fingerprint ?? new Uint8Array(0);
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };
@@ -2536,7 +2553,7 @@ export const CancelOrdersRequest: MessageFns<CancelOrdersRequest> = {
 };
 
 function createBaseCancelOrderCommand(): CancelOrderCommand {
-  return { orderId: "", requestId: "", reason: "" };
+  return { orderId: "", requestId: "", reason: "", traceparent: "" };
 }
 
 export const CancelOrderCommand: MessageFns<CancelOrderCommand> = {
@@ -2549,6 +2566,9 @@ export const CancelOrderCommand: MessageFns<CancelOrderCommand> = {
     }
     if (message.reason !== "") {
       writer.uint32(26).string(message.reason);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(34).string(message.traceparent);
     }
     return writer;
   },
@@ -2590,6 +2610,14 @@ export const CancelOrderCommand: MessageFns<CancelOrderCommand> = {
             message.reason = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2610,6 +2638,7 @@ export const CancelOrderCommand: MessageFns<CancelOrderCommand> = {
     message.orderId = object.orderId ?? "";
     message.requestId = object.requestId ?? "";
     message.reason = object.reason ?? "";
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };

@@ -42,6 +42,8 @@ export interface AuthorizePaymentCommand {
   token: string;
   amountMinor: number;
   currency: string;
+  /** W3C traceparent of what it comes from; empty: not traced. */
+  traceparent: string;
 }
 
 export interface AuthorizePaymentsResponse {
@@ -62,6 +64,8 @@ export interface CapturePaymentsRequest {
 export interface PaymentCommand {
   orderId: string;
   requestId: string;
+  /** W3C traceparent of what it comes from; empty: not traced. */
+  traceparent: string;
 }
 
 export interface CapturePaymentsResponse {
@@ -453,7 +457,7 @@ export const AuthorizePaymentsRequest: MessageFns<AuthorizePaymentsRequest> = {
 };
 
 function createBaseAuthorizePaymentCommand(): AuthorizePaymentCommand {
-  return { orderId: "", requestId: "", method: "", token: "", amountMinor: 0, currency: "" };
+  return { orderId: "", requestId: "", method: "", token: "", amountMinor: 0, currency: "", traceparent: "" };
 }
 
 export const AuthorizePaymentCommand: MessageFns<AuthorizePaymentCommand> = {
@@ -475,6 +479,9 @@ export const AuthorizePaymentCommand: MessageFns<AuthorizePaymentCommand> = {
     }
     if (message.currency !== "") {
       writer.uint32(50).string(message.currency);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(58).string(message.traceparent);
     }
     return writer;
   },
@@ -540,6 +547,14 @@ export const AuthorizePaymentCommand: MessageFns<AuthorizePaymentCommand> = {
             message.currency = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -563,6 +578,7 @@ export const AuthorizePaymentCommand: MessageFns<AuthorizePaymentCommand> = {
     message.token = object.token ?? "";
     message.amountMinor = object.amountMinor ?? 0;
     message.currency = object.currency ?? "";
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };
@@ -776,7 +792,7 @@ export const CapturePaymentsRequest: MessageFns<CapturePaymentsRequest> = {
 };
 
 function createBasePaymentCommand(): PaymentCommand {
-  return { orderId: "", requestId: "" };
+  return { orderId: "", requestId: "", traceparent: "" };
 }
 
 export const PaymentCommand: MessageFns<PaymentCommand> = {
@@ -786,6 +802,9 @@ export const PaymentCommand: MessageFns<PaymentCommand> = {
     }
     if (message.requestId !== "") {
       writer.uint32(18).string(message.requestId);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(26).string(message.traceparent);
     }
     return writer;
   },
@@ -819,6 +838,14 @@ export const PaymentCommand: MessageFns<PaymentCommand> = {
             message.requestId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -838,6 +865,7 @@ export const PaymentCommand: MessageFns<PaymentCommand> = {
     const message = createBasePaymentCommand();
     message.orderId = object.orderId ?? "";
     message.requestId = object.requestId ?? "";
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };

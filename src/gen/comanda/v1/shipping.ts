@@ -45,6 +45,8 @@ export interface CreateShipmentsCommand {
   shippingMethod: string;
   address: Address | undefined;
   parcels: Parcel[];
+  /** W3C traceparent of what it comes from; empty: not traced. */
+  traceparent: string;
 }
 
 /** Parcel is what leaves one location for one order. */
@@ -76,6 +78,8 @@ export interface CancelShipmentsRequest {
 export interface CancelShipmentsCommand {
   orderId: string;
   requestId: string;
+  /** W3C traceparent of what it comes from; empty: not traced. */
+  traceparent: string;
 }
 
 export interface CancelShipmentsResponse {
@@ -444,7 +448,7 @@ export const CreateShipmentsRequest: MessageFns<CreateShipmentsRequest> = {
 };
 
 function createBaseCreateShipmentsCommand(): CreateShipmentsCommand {
-  return { orderId: "", requestId: "", shippingMethod: "", address: undefined, parcels: [] };
+  return { orderId: "", requestId: "", shippingMethod: "", address: undefined, parcels: [], traceparent: "" };
 }
 
 export const CreateShipmentsCommand: MessageFns<CreateShipmentsCommand> = {
@@ -463,6 +467,9 @@ export const CreateShipmentsCommand: MessageFns<CreateShipmentsCommand> = {
     }
     for (const v of message.parcels) {
       Parcel.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(50).string(message.traceparent);
     }
     return writer;
   },
@@ -520,6 +527,14 @@ export const CreateShipmentsCommand: MessageFns<CreateShipmentsCommand> = {
             message.parcels.push(Parcel.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -544,6 +559,7 @@ export const CreateShipmentsCommand: MessageFns<CreateShipmentsCommand> = {
       ? Address.fromPartial(object.address)
       : undefined;
     message.parcels = object.parcels?.map((e) => Parcel.fromPartial(e)) || [];
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };
@@ -891,7 +907,7 @@ export const CancelShipmentsRequest: MessageFns<CancelShipmentsRequest> = {
 };
 
 function createBaseCancelShipmentsCommand(): CancelShipmentsCommand {
-  return { orderId: "", requestId: "" };
+  return { orderId: "", requestId: "", traceparent: "" };
 }
 
 export const CancelShipmentsCommand: MessageFns<CancelShipmentsCommand> = {
@@ -901,6 +917,9 @@ export const CancelShipmentsCommand: MessageFns<CancelShipmentsCommand> = {
     }
     if (message.requestId !== "") {
       writer.uint32(18).string(message.requestId);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(26).string(message.traceparent);
     }
     return writer;
   },
@@ -934,6 +953,14 @@ export const CancelShipmentsCommand: MessageFns<CancelShipmentsCommand> = {
             message.requestId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -953,6 +980,7 @@ export const CancelShipmentsCommand: MessageFns<CancelShipmentsCommand> = {
     const message = createBaseCancelShipmentsCommand();
     message.orderId = object.orderId ?? "";
     message.requestId = object.requestId ?? "";
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };
