@@ -4,13 +4,13 @@ import { type ChildProcess, fork } from 'node:child_process'
 export async function inProcesses<Job, Answer>(
   module: URL,
   processes: number,
-  { next, done }: { next: () => Job | undefined; done: (answer: Answer, job: Job) => void },
+  { next, done }: { next: () => Job | undefined | Promise<Job | undefined>; done: (answer: Answer, job: Job) => void },
 ): Promise<void> {
   const one = async () => {
     const child = fork(module, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     try {
       await answerOf(child, () => {})
-      for (let job = next(); job !== undefined; job = next()) {
+      for (let job = await next(); job !== undefined; job = await next()) {
         const current = job
         done((await answerOf(child, () => child.send(current as object))) as Answer, job)
       }

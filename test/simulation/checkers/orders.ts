@@ -82,6 +82,15 @@ export const ordersAtRest: Check = (state) => {
       byId,
     ),
     ...each(
+      'an order whose cancel was taken ends cancelled',
+      journal.entries,
+      ({ isCancelled, orderIds }) => {
+        const order = orders.get([...orderIds][0] ?? '')
+        return isCancelled && order && order.status !== 'cancelled' && order.dead_reason === null && `it is ${order.status}`
+      },
+      ({ orderIds }) => [...orderIds][0] ?? '',
+    ),
+    ...each(
       'the last that a customer saw still holds',
       journal.entries,
       ({ seen, orderIds }) => {

@@ -62,7 +62,10 @@ export class Customer {
     for (let tries = 1; tries <= 3; tries++) {
       const askedAt = this.#world.now
       const answer = await this.#edge.ask((clients) => clients.cancelOrder(command)).catch(() => undefined)
-      if (answer?.kind === 'done') return this.#saw(entry, answer.value as Order, askedAt)
+      if (answer?.kind === 'done') {
+        entry.isCancelled = true
+        return this.#saw(entry, answer.value as Order, askedAt)
+      }
       if (answer?.kind === 'refused') return
       await pause(chance.exponential(2_000))
     }

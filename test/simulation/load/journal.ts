@@ -7,6 +7,8 @@ export type Entry = {
   orderIds: Set<string>
   /** It was told "accepted". */
   isAccepted: boolean
+  /** It was told that the order is or will be cancelled. */
+  isCancelled: boolean
   refusal: string | undefined
   seen: Seen[]
   /** The same key with another body was taken. */
@@ -22,5 +24,5 @@ export type Journal = {
 }
 
 export const newEntry = (key: string): Entry => ({
-  ...{ key, orderIds: new Set<string>(), isAccepted: false, refusal: undefined, seen: [], wrongBodyTaken: false },
+  ...{ key, orderIds: new Set<string>(), isAccepted: false, isCancelled: false, refusal: undefined, seen: [], wrongBodyTaken: false },
 })

@@ -2,7 +2,7 @@ import type { Faults } from '../world/faults.ts'
 import type { SimulatedProcess } from '../world/process.ts'
 import type { World } from '../world/world.ts'
 import type { DatabaseName, Engine } from './engine.ts'
-import { labelOf, named, ready, refusal, started, statusOf, withoutKnownParse } from './postgres-wire.ts'
+import { foundNothing, labelOf, named, ready, refusal, started, statusOf, withoutKnownParse } from './postgres-wire.ts'
 
 /**
  * A PostgreSQL server of the simulated world: the engine behind connections that are slow, break and come back. Transactions come one after
@@ -10,7 +10,12 @@ import { labelOf, named, ready, refusal, started, statusOf, withoutKnownParse } 
  */
 
 /** What the server answers as one: a start-up packet, a simple query, or messages up to a Sync. */
-export type Unit = { kind: 'startup' | 'simple' | 'extended' | 'end'; messages: Buffer[] }
+export type Unit = {
+  kind: 'startup' | 'simple' | 'extended' | 'end'
+  messages: Buffer[]
+  /** Its number among the effects, while they are counted. */
+  effect?: number | undefined
+}
 type ClientEnd = { opened(): void; data(bytes: Buffer): void; broken(error?: Error): void }
 
 /** As the product's connections ask for it. */
@@ -122,6 +127,7 @@ export class PostgresServer {
     else named.remember(unit, answer, engine.known)
     const status = statusOf(answer)
     if (status === 'I') this.commits++
+    if (unit.effect !== undefined && foundNothing(answer)) faults.effects?.leftOut.add(unit.effect)
     said(fate === 'answer lost' ? 'done, ANSWER LOST:' : `${status} ${answer.length}:`)
     if (status === 'I') {
       if (this.#holder === connection) this.#letGo()
@@ -186,6 +192,7 @@ export class Connection {
   send(unit: Unit): void {
     const { faults } = this.#server
     faults.effect(this.process, unit.kind === 'extended' || unit.kind === 'simple' ? () => `sql ${labelOf(unit)}` : undefined, () => {
+      unit.effect = faults.effects?.count
       this.#inOrder(() => this.#arrive(unit))
     })
   }

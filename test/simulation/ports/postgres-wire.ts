@@ -24,6 +24,9 @@ export const ready = (status: 'I' | 'T' | 'E'): Buffer => message('Z', Buffer.fr
 /** The transaction's status that ends an answer: idle, in a transaction, or in a failed one. */
 export const statusOf = (answer: Buffer): string => String.fromCharCode(answer.at(-1) ?? 0)
 
+/** Whether a statement neither read nor wrote a row. */
+export const foundNothing = (answer: Buffer): boolean => /C\0\0\0.((SELECT|UPDATE|DELETE) 0|INSERT 0 0)\0/s.test(answer.toString('latin1'))
+
 function errorResponse(code: string, text: string): Buffer {
   return message('E', Buffer.from(`SERROR\0VERROR\0C${code}\0M${text}\0\0`))
 }

@@ -1,5 +1,6 @@
 import type { DatabaseName } from '../ports/engine.ts'
 import type { Chance } from './chance.ts'
+import type { Effects } from './effects.ts'
 import type { SimulatedProcess } from './process.ts'
 
 /** Rates of what goes wrong by itself. Zero: never. */
@@ -34,9 +35,8 @@ export class Faults {
   /** Links that carry nothing: `from>to`, process or service or database names. */
   readonly cuts = new Set<string>()
   readonly counts = new Map<string, number>()
-  /** Effects of processes so far; only counted while `isCounting`. */
-  effects: string[] = []
-  isCounting = false
+  /** Set to number the effects of processes, which are to die at these points. */
+  effects: Effects | undefined
   crashPoints: CrashPoint[] = []
   readonly #chance: Chance
 
@@ -62,10 +62,10 @@ export class Faults {
     if (!process.isAlive) return
     let point: 'before' | 'after' | undefined
     if (label && process.isMortal) {
-      if (this.isCounting) {
-        this.effects.push(`${process.name} ${label()}`)
-        point = this.crashPoints.find(({ n }) => n === this.effects.length)?.when
-      }
+      const { effects } = this
+      effects?.note(process.name, label())
+      point = effects && this.crashPoints.find(({ n }) => n === effects.count)?.when
+      if (point) effects?.beginAgain()
       if (this.#chance.hits(this.rates.crash)) point = this.#chance.hits(0.5) ? 'before' : 'after'
     }
     if (point) this.count(`crash ${point} an effect`)
