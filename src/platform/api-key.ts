@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash as digest, randomBytes } from 'node:crypto'
 
 /**
  * API keys of the gateway: `cmd_<id>_<secret>`, id 16 hex digits, secret 256 random bits in base64url. The id names the key in lists and logs; the whole is
@@ -40,4 +40,4 @@ export function readKey(text: string): Credential | undefined {
   return keyId === undefined ? undefined : { keyId, hash: hashOf(text) }
 }
 
-const hashOf = (text: string): Buffer => createHash('sha256').update(text).digest()
+const hashOf = (text: string): Buffer => digest('sha256', text, 'buffer')

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { SCOPES } from '../../src/platform/api-key.ts'
 import { sql } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
-import { comanda, fakeGateway, orderJson } from './fake-gateway.ts'
+import { comanda, fakeGateway, orderJson, problem } from './fake-gateway.ts'
 
 /** comanda keys, on a database; and that every command sends the key it was given. */
 
@@ -105,5 +105,21 @@ it.each([
   vi.stubEnv('COMANDA_API_KEY', 'cmd_key ')
   await comanda(...args, '--url', gateway.url)
   expect([...new Set(seen)]).toEqual([undefined, 'Bearer cmd_key'])
+  await gateway.close()
+})
+
+it.each([
+  ['no key, where one is needed', undefined, { level: 'warn', says: 'it is key_missing' }],
+  ['a wrong key', 'wrong', { level: 'warn', says: 'it is key_invalid' }],
+  ['a good key', 'good', { level: 'ok', says: 'the key in COMANDA_API_KEY is taken' }],
+])('comanda doctor tells of %s', async (_what, key, finding) => {
+  const gateway = await fakeGateway(({ path, authorization }) => {
+    if (!path.startsWith('/orders/')) return { status: 200, body: { services: {} } }
+    if (authorization === 'Bearer good') return problem(404, 'unknown_order')
+    return problem(401, authorization ? 'key_invalid' : 'key_missing')
+  })
+  vi.stubEnv('COMANDA_API_KEY', key)
+  const { out } = await comanda('doctor', '--json', '--url', gateway.url)
+  expect(JSON.parse(out)).toContainEqual(expect.objectContaining({ name: 'access', ...finding }))
   await gateway.close()
 })
