@@ -32,6 +32,8 @@ export function openTracer({ service, endpoint, share }: Options): OtlpTracer {
   return {
     start(name, { parent, kind, attributes = {}, link = '' }) {
       const [from, linked] = [parseTraceParent(parent), parseTraceParent(link)]
+      // Decided at its beginning: nothing of it is kept, so nothing is made (a tenth of the time).
+      if (from?.traceFlags === 0) return { traceparent: parent, end: () => {} }
       const context = from ? trace.setSpanContext(ROOT_CONTEXT, { ...from, isRemote: true }) : ROOT_CONTEXT
       const links = linked ? [{ context: linked }] : []
       const span = otel.startSpan(name, { kind: KINDS[kind], attributes, links }, context)
