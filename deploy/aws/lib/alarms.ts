@@ -4,9 +4,9 @@ import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
 import type * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2'
 import { HttpCodeTarget } from 'aws-cdk-lib/aws-elasticloadbalancingv2'
 import type { Construct } from 'constructs'
+import { type Collected, NAMESPACE } from './collector.ts'
 import type { Data } from './data.ts'
 import { ALARM_DEFAULTS, type Foundation } from './foundation.ts'
-import { type Collected, NAMESPACE } from './metrics-collector.ts'
 import type { Service } from './service.ts'
 import type { ServiceName } from './setting.ts'
 
@@ -15,26 +15,37 @@ import type { ServiceName } from './setting.ts'
  * can be seen nowhere else. What to do about each stands in docs/OPERATING.md.
  */
 
-type Rule = { metric: Collected; above: number; why: string; missing?: 'fine' }
+type Rule = {
+  metric: Collected
+  above: number
+  why: string
+  /** `always`: 0 when all is well, so that silence is an alarm. `when-wrong`: told only while there is something; its service's others ring for silence. */
+  told: 'always' | 'when-wrong'
+}
 
 /** By the service that tells it. Of several instances the worst counts. */
 export const OWN_RULES: Record<ServiceName, Rule[]> = {
   orders: [
-    { metric: 'comanda_orders_dead', above: 0, why: 'orders lie on the dead-letter desk' },
-    // While nothing is parked it is not told.
-    { metric: 'comanda_orders_parked_oldest_age_seconds', above: 900, why: 'an order waits for a service for 15 minutes', missing: 'fine' },
-    { metric: 'comanda_orders_overdue_seconds', above: 120, why: 'orders are not taken up', missing: 'fine' },
+    { metric: 'comanda_orders_overdue_seconds', above: 120, why: 'orders are not taken up', told: 'always' },
+    { metric: 'comanda_orders_dead', above: 0, why: 'orders lie on the dead-letter desk', told: 'when-wrong' },
+    {
+      metric: 'comanda_orders_parked_oldest_age_seconds',
+      above: 900,
+      why: 'an order waits for a service for 15 minutes',
+      told: 'when-wrong',
+    },
   ],
   payment: [
     {
       metric: 'comanda_payments_in_between_oldest_age_seconds',
       above: 900,
       why: 'we do not know what became of a payment',
-      missing: 'fine',
+      told: 'always',
     },
-    { metric: 'comanda_payment_discrepancies', above: 0, why: 'our book and the provider’s differ' },
+    { metric: 'comanda_outbox_overdue_seconds', above: 300, why: 'orders was not told of payments', told: 'always' },
+    { metric: 'comanda_payment_discrepancies', above: 0, why: 'our book and the provider’s differ', told: 'when-wrong' },
   ],
-  shipping: [{ metric: 'comanda_outbox_overdue_seconds', above: 300, why: 'orders was not told of shipments', missing: 'fine' }],
+  shipping: [{ metric: 'comanda_outbox_overdue_seconds', above: 300, why: 'orders was not told of shipments', told: 'always' }],
   inventory: [],
   gateway: [],
 }
@@ -60,7 +71,7 @@ export function serviceAlarms({ service, name, node }: Service, foundation: Foun
     comparisonOperator: ABOVE,
     alarmDescription: `${name}: memory is short, or none of it runs`,
   })
-  for (const { metric, above, why, missing } of OWN_RULES[name]) {
+  for (const { metric, above, why, told } of OWN_RULES[name]) {
     alarm(scope, `${name}-${metric}`, foundation, {
       metric: new cloudwatch.Metric({
         namespace: NAMESPACE,
@@ -72,7 +83,7 @@ export function serviceAlarms({ service, name, node }: Service, foundation: Foun
       threshold: above,
       comparisonOperator: ABOVE,
       alarmDescription: `${name}: ${why}`,
-      ...(missing ? { treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING } : {}),
+      ...(told === 'when-wrong' ? { treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING } : {}),
     })
   }
 }

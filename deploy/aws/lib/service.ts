@@ -2,11 +2,11 @@ import { Size as Bytes, Duration, RemovalPolicy } from 'aws-cdk-lib'
 import type * as ec2 from 'aws-cdk-lib/aws-ec2'
 import type { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets'
 import * as ecs from 'aws-cdk-lib/aws-ecs'
-import type * as iam from 'aws-cdk-lib/aws-iam'
+import * as iam from 'aws-cdk-lib/aws-iam'
 import * as logs from 'aws-cdk-lib/aws-logs'
 import { Construct } from 'constructs'
+import { COLLECTOR_IMAGE, collectorConfig, collectorMemoryMiB, METRICS_PORT, TRACES_ENDPOINT } from './collector.ts'
 import type { Foundation } from './foundation.ts'
-import { COLLECTOR_IMAGE, collectorConfig, collectorMemoryMiB, METRICS_PORT } from './metrics-collector.ts'
 import { addresses, addTemporaryFolder, appSubnets, type Environment, programImageOf, runtimePlatform } from './program.ts'
 import { GATEWAY_PORT, GRPC_PORTS, type ServiceName, type Settings } from './setting.ts'
 
@@ -67,7 +67,7 @@ export class Service extends Construct {
     })
   }
 
-  private addProgram({ name, image, environment, secrets }: ServiceProps, group: logs.LogGroup): void {
+  private addProgram({ name, image, environment, secrets, settings }: ServiceProps, group: logs.LogGroup): void {
     const port = name === 'gateway' ? GATEWAY_PORT : GRPC_PORTS[name]
     const container = this.task.addContainer('program', {
       image: programImageOf(image),
@@ -79,6 +79,8 @@ export class Service extends Construct {
         ...addresses(GRPC_PORTS),
         METRICS_PORT: String(METRICS_PORT),
         DRAIN_MS: String(DRAIN_MS),
+        OTEL_EXPORTER_OTLP_ENDPOINT: TRACES_ENDPOINT,
+        OTEL_TRACES_SAMPLER_ARG: String(settings.size.tracedShare),
       },
       secrets,
       portMappings: [
@@ -122,7 +124,10 @@ export class Service extends Construct {
         maxBufferSize: LOG_BUFFER,
       }),
     })
-    group.grantWrite(this.task.taskRole as iam.IRole)
+    group.grantWrite(this.task.taskRole)
+    this.task.addToTaskRolePolicy(
+      new iam.PolicyStatement({ actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], resources: ['*'] }),
+    )
   }
 }
 

@@ -11,6 +11,8 @@ export type Size = {
   /** Nothing is deleted with its stack, and databases ask first. */
   keepsData: boolean
   webFirewall: boolean
+  /** Of the orders, how many leave a trace: each costs. */
+  tracedShare: number
 }
 
 export const SERVICES = ['inventory', 'payment', 'shipping', 'orders', 'gateway'] as const
@@ -30,6 +32,7 @@ export const SIZES: Record<'small' | 'production', Size> = {
     broker: { instance: 'mq.m7g.medium', mode: 'SINGLE_INSTANCE' },
     keepsData: false,
     webFirewall: false,
+    tracedShare: 1,
   },
   production: {
     tasks: {
@@ -45,6 +48,7 @@ export const SIZES: Record<'small' | 'production', Size> = {
     broker: { instance: 'mq.m7g.large', mode: 'CLUSTER_MULTI_AZ' },
     keepsData: true,
     webFirewall: true,
+    tracedShare: 0.01,
   },
 }
 

@@ -3,7 +3,7 @@ import { App } from 'aws-cdk-lib'
 import { describe, expect, it } from 'vitest'
 import { SETTINGS } from '../../../src/platform/config.ts'
 import { METRICS } from '../../../src/platform/metrics.ts'
-import { COLLECTED } from '../lib/metrics-collector.ts'
+import { COLLECTED } from '../lib/collector.ts'
 import { databaseCertificates } from '../lib/program.ts'
 import { GATEWAY_PORT, GRPC_PORTS, OWNERS, readSettings } from '../lib/setting.ts'
 
@@ -33,7 +33,16 @@ describe('what the stacks say about the program', () => {
     for (const owner of OWNERS) expect(SETTINGS[`${owner.toUpperCase()}_PORT` as 'ORDERS_PORT'].default).toBe(String(GRPC_PORTS[owner]))
     expect(SETTINGS.GATEWAY_PORT.default).toBe(String(GATEWAY_PORT))
     for (const metric of COLLECTED) expect(Object.keys(METRICS)).toContain(metric)
-    for (const name of ['METRICS_PORT', 'DRAIN_MS', 'ACCESS', 'CA_CERTIFICATES', 'DATABASE_PASSWORD', 'BROKER_PASSWORD'])
+    for (const name of [
+      'METRICS_PORT',
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'OTEL_TRACES_SAMPLER_ARG',
+      'DRAIN_MS',
+      'ACCESS',
+      'CA_CERTIFICATES',
+      'DATABASE_PASSWORD',
+      'BROKER_PASSWORD',
+    ])
       expect(Object.keys(SETTINGS)).toContain(name)
   })
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { OWN_RULES } from '../lib/alarms.ts'
-import { COLLECTED, METRICS_PORT, NAMESPACE } from '../lib/metrics-collector.ts'
+import { COLLECTED, METRICS_PORT, NAMESPACE } from '../lib/collector.ts'
 import { GATEWAY_PORT, OWNERS, SERVICES } from '../lib/setting.ts'
 import { ingressOf, look, PREFIX_LIST, SYNTHESIZED, settingsOf, type Templates } from './templates.ts'
 
@@ -117,8 +117,18 @@ describe.each(['small', 'production'] as const)('around the services, in the siz
           .map(({ metric }) => metric)
           .sort(),
       )
-      const dead = own.find(({ MetricName }) => MetricName === 'comanda_orders_dead')
-      expect(dead).toMatchObject({ TreatMissingData: 'breaching', Threshold: 0 })
+      expect([...new Set(own.map(({ MetricName }) => MetricName))].sort()).toEqual([...COLLECTED].sort())
+    })
+
+    it('ring when a service says nothing, and not because there is nothing to say', () => {
+      const ofMissing = (told: string) => (told === 'always' ? 'breaching' : 'notBreaching')
+      for (const name of SERVICES.filter((one) => OWN_RULES[one].length > 0)) {
+        expect(OWN_RULES[name].map(({ told }) => told)).toContain('always')
+        for (const { metric, told } of OWN_RULES[name]) {
+          const one = alarms().find(({ MetricName, Dimensions }) => MetricName === metric && Dimensions[0].Value === name)
+          expect(one, metric).toMatchObject({ TreatMissingData: ofMissing(told), Dimensions: [{ Name: 'service', Value: name }] })
+        }
+      }
     })
 
     it('ring too when a service is silent', () => {
@@ -136,6 +146,8 @@ describe.each(['small', 'production'] as const)('around the services, in the siz
         const config = JSON.stringify(settingsOf(collector).AOT_CONFIG_CONTENT)
         for (const metric of COLLECTED) expect(config).toContain(metric)
         expect(config).toContain(`127.0.0.1:${METRICS_PORT}`)
+        expect(settingsOf(see.programOf(name)).OTEL_EXPORTER_OTLP_ENDPOINT).toBe('http://127.0.0.1:4318')
+        expect(config).toContain('127.0.0.1:4318')
       }
     })
   })
