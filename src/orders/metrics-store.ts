@@ -1,7 +1,7 @@
 import type { Reading } from '../platform/metrics.ts'
 import { type Database, sql } from '../platform/postgres.ts'
 
-/** What orders tells of its orders. Each row is a reading. All but the first stand in indexes of what is still to be done. */
+/** What orders tells of its orders. Each row is a reading; none is told as 0, so that what is missing is not known. All but the first stand in indexes of what is still to be done. */
 
 /** Counted exactly while the table is small, or was never analysed; then told from the planner's statistics, for counting millions would take seconds. */
 const COUNTED_UP_TO = 100_000
@@ -26,13 +26,18 @@ export function readWork(db: Database): Promise<Reading[]> {
       select waiting_service as waits_for, work, count(*) as count, min(waiting_since) as since
       from orders where work is not null and waiting_service is not null and due_at < 'infinity' group by 1, 2
     )
-    select 'comanda_orders_parked' as metric, jsonb_build_object('waits_for', waits_for, 'work', work) as labels, count::float8 as value from parked
+    select 'comanda_orders_parked' as metric, jsonb_build_object('waits_for', s.service, 'work', w.work) as labels, coalesce(count, 0)::float8 as value
+    from unnest(array['inventory', 'payment', 'shipping', 'orders']) as s(service)
+    cross join unnest(array['place', 'cancel', 'undo', 'settle']) as w(work)
+    left join parked on waits_for = s.service and parked.work = w.work
     union all
     select 'comanda_orders_parked_oldest_age_seconds', jsonb_build_object('waits_for', service),
       coalesce(extract(epoch from now() - (select min(since) from parked where waits_for = service)), 0)::float8
     from unnest(array['inventory', 'payment', 'shipping', 'orders']) as waits(service)
     union all
-    select 'comanda_orders_dead', jsonb_build_object('reason', dead_reason), count(*)::float8 from orders where dead_at is not null group by dead_reason
+    select 'comanda_orders_dead', jsonb_build_object('reason', reason),
+      (select count(*) from orders where dead_at is not null and dead_reason = reason)::float8
+    from unnest(array['too_old', 'refused', 'unforeseen_error']) as r(reason)
     union all
     select 'comanda_orders_overdue_seconds', '{}', coalesce(greatest(extract(epoch from now() - min(due_at)), 0), 0)::float8
     from orders where work is not null and waiting_service is null`)

@@ -114,6 +114,8 @@ describe('a running system', () => {
     expect(find(orders, 'comanda_broker_up')).toBe(1)
     expect(find(orders, 'comanda_broker_messages', { queue: 'orders.parked.payment', state: 'ready' })).toBeGreaterThanOrEqual(0)
     expect(find(orders, 'comanda_orders_overdue_seconds')).toBeGreaterThanOrEqual(0)
+    expect(find(orders, 'comanda_orders_dead', { reason: 'refused' })).toBe(0)
+    expect(find(orders, 'comanda_orders_parked', { waits_for: 'shipping', work: 'undo' })).toBe(0)
     expect(find(await samples('payment'), 'comanda_payments_in_between_oldest_age_seconds')).toBeGreaterThanOrEqual(0)
     expect(find(await samples('shipping'), 'comanda_outbox_messages', { outbox: 'shipments' })).toBe(0)
     for (const service of SERVICES) {
