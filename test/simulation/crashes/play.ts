@@ -33,7 +33,7 @@ export async function play(
   const world = new World(`crashes/${script.name}`)
   const trace: string[] = []
   if (wantsTrace) world.onTrace = (line) => void trace.push(line)
-  for (const engine of Object.values(engines)) engine.reset(world.epochMs, { isQuick: true })
+  for (const engine of Object.values(engines)) engine.reset(world.epochMs, { keepsPlans: true })
   const faults = new Faults(world.chance.split('faults'))
   const system = new System(world, faults, {
     engines,

@@ -16,7 +16,15 @@ process.on('unhandledRejection', (error) => void unhandled.push(error instanceof
 const engines = await bootEngines()
 
 process.on('message', (job: CrashJob) => {
-  void answer(job).then((played) => process.send?.(played))
+  answer(job).then(
+    (played) => process.send?.(played),
+    (error) => {
+      process.stderr.write(
+        `"${job.script}" at ${JSON.stringify(job.points)} could not be played: ${error instanceof Error ? error.stack : error}\n`,
+      )
+      process.exit(1)
+    },
+  )
 })
 process.on('disconnect', () => process.exit(0))
 process.send?.('ready')

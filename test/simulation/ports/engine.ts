@@ -52,9 +52,6 @@ const START = [
   ...['autovacuum=off', 'track_activities=off', 'track_counts=off'],
 ].flatMap((setting) => ['-c', setting])
 
-/** So many resets in a row, of which all but one are quick. */
-const QUICK_RESETS = 50
-
 export class Engine {
   readonly name: DatabaseName
   readonly #pglite: PGlite
@@ -62,7 +59,6 @@ export class Engine {
   readonly known = new Set<string>()
   /** Names of the checkers' own statements, which are the same again and again, by their text. */
   readonly #asked = new Map<string, string>()
-  #resets = 0
 
   constructor(name: DatabaseName, pglite: PGlite) {
     this.name = name
@@ -93,32 +89,22 @@ export class Engine {
   }
 
   /**
-   * As new: all tables but the list of migrations empty, counters at their start, nothing prepared. `isQuick` deletes rows and keeps statements and
-   * their plans, which takes half of the time of a short story; now and then it makes all new as well, since what is deleted still lies about.
+   * As new: all tables but the list of migrations empty, counters at their start, nothing prepared. `keepsPlans` saves time where the order of rows
+   * need not be the same in every run.
    */
-  reset(wallMs: number, { isQuick = false } = {}): void {
+  reset(wallMs: number, { keepsPlans = false } = {}): void {
     this.script('rollback')
-    if (isQuick && this.#resets++ % QUICK_RESETS > 0) {
-      this.#emptyWith((tables) => tables.map((table) => `delete from ${table}`).join('; '), wallMs)
-      this.query("select setval(oid, 1, false) from pg_class where relkind = 'S'")
-      return
+    if (!keepsPlans || this.known.size === 0) {
+      this.script('discard all')
+      this.known.clear()
+      this.#asked.clear()
+      this.script(SETTINGS)
     }
-    this.script('discard all')
-    this.known.clear()
-    this.#asked.clear()
-    this.script(SETTINGS)
     this.empty(wallMs)
   }
 
-  /** All tables but the list of migrations. */
+  /** All tables but the list of migrations. One in which nothing was ever written, not even in vain, is empty and costs nothing. */
   empty(wallMs: number): void {
-    this.#emptyWith((tables) => `truncate ${tables.join(', ')} restart identity cascade`, wallMs)
-    // There is nobody else to shorten the log, which lies in memory.
-    this.script('checkpoint', wallMs)
-  }
-
-  #emptyWith(statement: (tables: string[]) => string, wallMs: number): void {
-    // One in which nothing was ever written, not even in vain, is empty and costs nothing.
     const tables = this.query<{ name: string }>(`
       select format('%I.%I', schemaname, tablename) as name from pg_tables
       where schemaname not in ('pg_catalog', 'information_schema') and tablename <> 'migrations'
@@ -126,8 +112,10 @@ export class Engine {
     if (tables.length === 0) return
     // Without triggers: ledgers refuse to be emptied.
     this.script('set session_replication_role = replica', wallMs)
-    this.script(statement(tables.map(({ name }) => name)), wallMs)
+    this.script(`truncate ${tables.map((table) => table.name).join(', ')} restart identity cascade`, wallMs)
     this.script('set session_replication_role = origin', wallMs)
+    // There is nobody else to shorten the log, which lies in memory.
+    this.script('checkpoint', wallMs)
   }
 }
 
