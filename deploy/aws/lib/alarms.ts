@@ -27,7 +27,7 @@ type Rule = {
 export const OWN_RULES: Record<ServiceName, Rule[]> = {
   orders: [
     { metric: 'comanda_orders_overdue_seconds', above: 120, why: 'orders are not taken up', told: 'always' },
-    { metric: 'comanda_orders_dead', above: 0, why: 'orders lie on the dead-letter desk', told: 'when-wrong' },
+    { metric: 'comanda_orders_dead', above: 0, why: 'orders lie on the dead-letter desk', told: 'always' },
     {
       metric: 'comanda_orders_parked_oldest_age_seconds',
       above: 900,
