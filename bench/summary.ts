@@ -14,7 +14,12 @@ export type Row = {
   errors: number
 }
 
-export const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+/** The mean of the middle two when their number is even. */
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const [low, high] = [sorted[(sorted.length - 1) >> 1] ?? 0, sorted[sorted.length >> 1] ?? 0]
+  return Math.round((low + high) / 2)
+}
 
 export function summary(measured: readonly Measured[]): Row[] {
   return measured.map(({ name, results }) => {
