@@ -30,7 +30,7 @@ function chart(title: string, subtitle: string, rows: readonly Row[]): string {
 <text x="${(NAMES + scale(row.most) + 8).toFixed(1)}" y="${middle + 4}">${row.perSecond.toLocaleString('en')}</text>`
   })
   const height = TOP + rows.length * (BAR + GAP) + 8
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${inXml(title)}">
 <title>${inXml(title)}</title>
 <rect width="100%" height="100%" fill="#fff"/>
 <g font-family="system-ui, sans-serif" font-size="12" fill="#222">

@@ -34,7 +34,8 @@ export function flameGraph(title: string, profile: CpuProfile, from: number): st
   }
   draw(root, 0, 0)
   const height = TOP + (deepest + 1) * ROW + 8
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${inXml(title)}">
+<title>${inXml(title)}</title>
 <rect width="100%" height="100%" fill="#fff"/>
 <g font-family="ui-monospace, monospace" font-size="10" fill="#222">
 <text x="4" y="14" font-size="13">${inXml(title)}</text>
