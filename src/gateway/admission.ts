@@ -4,9 +4,9 @@ import type { App } from './dependencies.ts'
 import { Problem } from './errors.ts'
 
 /**
- * What a gateway with too much to do refuses: lists first, then new orders and reads of one; never health, cancels and what operators do. Refused before
- * the body is read, so that a refusal costs little, and so many orders are let in that those inside are answered in about a second. Lines in bulk are not
- * refused: they wait in the client's socket.
+ * What a gateway with too much to do refuses: lists first, then new orders and reads of one; never health, cancels and other changes to what was taken.
+ * Refused before the body is read, so that a refusal costs little, and only so many orders are let in that they are answered in about a second. Lines in
+ * bulk are not refused: they wait in the client's socket.
  */
 export type AdmissionOptions = {
   /** POST /orders under way at once. */
