@@ -88,10 +88,14 @@ export async function openDesk() {
       await database.db.query(sql`update refunds set resolve_at = now() - interval '1 second' where status = 'pending'`)
       await resolveOnce(context)
     },
-    /** Lets time pass for all payments and refunds. */
+    /** Lets time pass for all payments and refunds. Locked in one order, for two that do it at once would deadlock. */
     async age(by = '2 minutes') {
-      await database.db.query(sql`update payments set updated_at = now() - ${by}::interval`)
-      await database.db.query(sql`update refunds set created_at = now() - ${by}::interval`)
+      await database.db.query(sql`
+        with locked as materialized (select order_id from payments order by order_id for update)
+        update payments set updated_at = now() - ${by}::interval where order_id in (select order_id from locked)`)
+      await database.db.query(sql`
+        with locked as materialized (select order_id, refund_id from refunds order by order_id, refund_id for update)
+        update refunds set created_at = now() - ${by}::interval where (order_id, refund_id) in (select order_id, refund_id from locked)`)
     },
     status: async (orderId: string) => (await read(orderId))?.status,
     read,
