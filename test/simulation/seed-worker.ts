@@ -20,7 +20,13 @@ process.on('unhandledRejection', (error) => void unhandled.push(error instanceof
 const engines = await bootEngines()
 
 process.on('message', (job: SeedJob) => {
-  void answer(job).then((result) => process.send?.(result))
+  answer(job).then(
+    (result) => process.send?.(result),
+    (error) => {
+      process.stderr.write(`seed ${job.seed} could not be simulated: ${error instanceof Error ? error.stack : error}\n`)
+      process.exit(1)
+    },
+  )
 })
 process.on('disconnect', () => process.exit(0))
 process.send?.('ready')
