@@ -1,4 +1,4 @@
-/** `npm run check`: types, lint and format, contracts, and that the generated code is fresh. All are run, whatever fails. */
+/** `npm run check`: types, lint and format, contracts, and that what is generated is fresh: code and docs. All are run, whatever fails. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,6 +12,7 @@ const template = JSON.stringify(JSON.parse(readFileSync('proto/buf.gen.json', 'u
 const checks = [
   { name: 'types', run: ['tsc', '-p', '.'] },
   { name: 'lint and format', run: ['biome', 'check', '.'] },
+  { name: 'docs made from the code are fresh (else: npm run docs)', run: ['node', 'bin/docs/write.ts', '--check'] },
   { name: 'contracts', run: ['buf', 'lint', 'proto'] },
   { name: 'code generated again', run: ['buf', 'generate', 'proto', '--template', template] },
   { name: 'descriptors generated again', run: ['buf', 'build', 'proto', '-o', join(fresh, 'gen', 'descriptors.binpb')] },

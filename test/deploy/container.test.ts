@@ -3,7 +3,8 @@ import { DockerfileParser } from 'dockerfile-ast'
 import { validate } from 'dockerfile-utils'
 import { describe, expect, it } from 'vitest'
 import { fillIn, OUR_SERVICES, podmanArguments, readCompose } from '../../deploy/container/compose-file.ts'
-import { readConfig, SETTINGS } from '../../src/platform/config.ts'
+import { readConfig } from '../../src/platform/config.ts'
+import { SETTINGS } from '../../src/platform/settings.ts'
 
 const text = readFileSync('deploy/container/Containerfile', 'utf8')
 const file = DockerfileParser.parse(text)

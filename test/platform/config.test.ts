@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, embeddedDatabases, readConfig, SETTINGS } from '../../src/platform/config.ts'
+import { ConfigError, embeddedDatabases, readConfig } from '../../src/platform/config.ts'
+import { SETTINGS } from '../../src/platform/settings.ts'
 
 const problems = (env: NodeJS.ProcessEnv): string[] => {
   try {
