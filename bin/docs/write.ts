@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { configuration } from './configuration.ts'
+import { licences } from './licences.ts'
 import type { Page } from './page.ts'
 
 /** `npm run docs`: writes what the code makes of the docs. With `--check` it only looks, and ends with 1 when a page is stale. */
 
-export const PAGES: readonly Page[] = [configuration]
+export const PAGES: readonly Page[] = [configuration, licences]
 
 export function stalePages(pages: readonly Page[]): { path: string; fresh: string }[] {
   return pages.flatMap(({ path, render }) => {

@@ -39,9 +39,3 @@ it('no secret stands in the repository', () => {
   const secret = /cmd_[0-9a-f]{16}_[\w-]{43}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bsk_live_\w{16}|\bghp_\w{36}\b/
   expect(files.filter((name) => secret.test(readFileSync(name, 'utf8')))).toEqual([])
 })
-
-it('every runtime dependency has its reason in decision 0008', () => {
-  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> }
-  const reasons = readFileSync('docs/decisions/0008-runtime-dependencies.md', 'utf8')
-  expect(Object.keys(dependencies).filter((name) => !reasons.includes(`\`${name}\``))).toEqual([])
-})

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** A package as the lock file pins it. */
+export type Locked = {
+  name: string
+  version: string
+  /** SPDX, as its author says; undefined: says nothing. */
+  licence: string | undefined
+  /** Only for those who build and test. */
+  isDev: boolean
+  /** Comes inside another package, whose hash holds it too. */
+  isBundled: boolean
+  /** Hash of what the registry gives. */
+  integrity: string | undefined
+  /** Where it comes from; undefined: from whatever registry npm is set up for. */
+  from: string | undefined
+  /** Where it lies, such as `node_modules/pg`. */
+  path: string
+}
+
+type Entry = { name?: string; version?: string; license?: string; integrity?: string; resolved?: string } & {
+  dev?: boolean
+  devOptional?: boolean
+  inBundle?: boolean
+}
+
+/** Our packages: each has its own lock file. */
+export const FOLDERS = ['.', 'deploy/aws'] as const
+
+/** Every package that the lock file in this folder pins, by path. */
+export function lockedIn(folder: string): Locked[] {
+  const { packages } = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as { packages: Record<string, Entry> }
+  return Object.entries(packages)
+    .filter(([path]) => path !== '')
+    .map(([path, entry]) => ({
+      name: entry.name ?? path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length),
+      version: entry.version ?? '',
+      licence: entry.license,
+      isDev: entry.dev === true || entry.devOptional === true,
+      isBundled: entry.inBundle === true,
+      integrity: entry.integrity,
+      from: entry.resolved,
+      path,
+    }))
+}
+
+const REGISTRY = 'https://registry.npmjs.org/'
+
+/** What is wrong with a lock file: a package without a hash, or from elsewhere than the registry (a mirror's name would bind everybody to it). */
+export const problemsOfLock = (packages: readonly Locked[]): string[] =>
+  packages.flatMap(({ path, version, integrity, isBundled, from }) => [
+    ...(version === '' ? [`${path} has no version`] : []),
+    ...(isBundled || /^sha512-[\w+/]{86}==$/.test(integrity ?? '') ? [] : [`${path} has no sha512`]),
+    ...(from === undefined || from.startsWith(REGISTRY) ? [] : [`${path} comes from ${from}`]),
+  ])
