@@ -8,6 +8,7 @@ import { refuseToBeOpen } from './platform/exposure.ts'
 import { type Log, openLog } from './platform/log.ts'
 import type { RunningService, StartService } from './platform/service.ts'
 import { trustAlso } from './platform/trust.ts'
+import { version } from './platform/version.ts'
 import { exitOnTheUnforeseen, exitWithin, tell, untilTold } from './supervisor/supervised.ts'
 import { startTelemetry, type Telemetry } from './telemetry/start.ts'
 
@@ -50,7 +51,7 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
       const { urls } = databases
       const databaseUrl = name === 'gateway' ? '' : urls[name]
       running.unshift(await start({ config: { ...config, databaseUrls: urls }, databaseUrl, log }))
-      log.info({ address: running[0]?.address, pid: process.pid }, 'ready')
+      log.info({ address: running[0]?.address, pid: process.pid, version }, 'ready')
     }
     await tell({ ready: true })
     // Else it is written at a proper end only, and who was killed would take a third longer to be back, time after time.

@@ -4,6 +4,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
+import { version } from '../../src/platform/version.ts'
 import { temporaryFolder } from '../../test/support/folder.ts'
 import { BASE, ensureBase } from './base-image.ts'
 import { type ComposeService, fillIn, OUR_SERVICES, type OurService, podmanArguments, readCompose } from './compose-file.ts'
@@ -42,6 +43,8 @@ async function buildImage(): Promise<void> {
   const [{ Size: size, Config: config }] = JSON.parse(await podman('image', 'inspect', IMAGE))
   expectThat(config.User === '1000:1000', `the image runs as ${config.User}, not as 1000`)
   expectThat(size < MOST_MB * 1e6, `the image has ${Math.round(size / 1e6)} MB, more than ${MOST_MB}`)
+  const told = await podman('run', '--rm', '--network=none', IMAGE, '--version')
+  expectThat(told === version, `the image says that it is ${told}, not ${version}`)
   const inside = await podman(
     'run',
     '--rm',

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, type OutputConfiguration } from 'commander'
+import { version } from '../platform/version.ts'
 import { auditCommand } from './audit.ts'
 import { batchCommand } from './batch.ts'
 import { demoCommand } from './demo.ts'
@@ -30,8 +30,6 @@ Start here
 
 "comanda <command> --help" tells more. The gateway is found at --url or COMANDA_URL; where it asks for a key, it is sent
 the one in COMANDA_API_KEY ("comanda keys create" makes one).`
-
-export const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 
 /** The program with all its commands; `output` says where it writes. */
 export function buildProgram(output: OutputConfiguration = {}): Command {

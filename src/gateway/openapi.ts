@@ -1,6 +1,7 @@
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { SCOPES } from '../platform/api-key.ts'
 import { ERRORS, type ErrorCode } from '../platform/errors.ts'
+import { version } from '../platform/version.ts'
 import type { Access, RouteScope } from './access/gate.ts'
 import { ProblemView } from './view-schemas.ts'
 
@@ -55,7 +56,7 @@ function inWords(): string {
 export const openApi = (served: readonly Served[], { keys }: Pick<Access, 'keys'> = {}): FastifyDynamicSwaggerOptions => ({
   openapi: {
     openapi: '3.1.0',
-    info: { title: 'Comanda', version: '0.1.0', description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
+    info: { title: 'Comanda', version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
     servers: [{ url: '/' }],
     tags: ['orders', 'queue', 'products', 'shipments', 'payments', 'health', 'faults', 'errors'].map((name) => ({ name })),
   },

@@ -3,6 +3,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, ParentBasedSampler, TraceIdRatioBasedSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { parseTraceParent, type Tracer } from '../platform/tracing.ts'
+import { version } from '../platform/version.ts'
 
 /** Traces to an OpenTelemetry collector over OTLP/HTTP, in the background. A collector that is slow or away costs spans, never orders. */
 export type OtlpTracer = Tracer & { /** Sends what is left, waiting up to `ms`. */ stop(ms: number): Promise<void> }
@@ -24,7 +25,12 @@ const EXPORT_MS = 5_000
 export function openTracer({ service, endpoint, share }: Options): OtlpTracer {
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces`, timeoutMillis: EXPORT_MS })
   const provider = new TracerProvider({
-    resource: resourceFromAttributes({ 'service.namespace': 'comanda', 'service.name': service, 'process.pid': process.pid }),
+    resource: resourceFromAttributes({
+      'service.namespace': 'comanda',
+      'service.name': service,
+      'service.version': version,
+      'process.pid': process.pid,
+    }),
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(share) }),
     spanProcessors: [new BatchSpanProcessor({ exporter, maxQueueSize: MOST_WAITING, exportTimeoutMillis: EXPORT_MS })],
   })
