@@ -50,6 +50,11 @@ export interface Database {
 
 const MAX_TRIES = 5
 const RETRY = new Set(['40001', '40P01'])
+/**
+ * A standby, or a primary that has become one: the name of the database leads elsewhere by now, or soon will. The connection is not used again, or the pool
+ * would stay with the one that takes no writes.
+ */
+const READ_ONLY = '25006'
 
 // Plans are cached per connection, and one made while the tables were new and empty is a sequential scan: measured 120 instead of
 // 460 single authorisations a second after 34,000 payments. Likewise a join with a batch of rows must look each one up, and not walk a whole index
@@ -159,19 +164,18 @@ async function runOnce<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>):
     await client.query('rollback').catch(() => {
       broken = true
     })
-    await Promise.allSettled(sent)
-    return await firstCause(error, sent)
+    const cause = await firstCause(error, sent)
+    broken ||= sqlState(cause) === READ_ONLY
+    throw cause
   } finally {
     client.release(broken)
   }
 }
 
 /** In a pipeline every statement after the failing one reports "transaction aborted": the cause is the first failure. */
-async function firstCause(error: unknown, sent: Promise<unknown>[]): Promise<never> {
-  for (const result of await Promise.allSettled(sent)) {
-    if (result.status === 'rejected') throw result.reason
-  }
-  throw error
+async function firstCause(error: unknown, sent: Promise<unknown>[]): Promise<unknown> {
+  const failed = (await Promise.allSettled(sent)).find((result) => result.status === 'rejected')
+  return failed ? failed.reason : error
 }
 
 /** SQLSTATE of an error from PostgreSQL; undefined for any other error. */
@@ -182,7 +186,7 @@ export function sqlState(error: unknown): string | undefined {
 /** Whether an error means "the database can't be reached or used now", so that asking again later may help. */
 export function isDatabaseDown(error: unknown): boolean {
   const state = sqlState(error)
-  if (state) return /^(08|53|57|58)/.test(state) || RETRY.has(state)
+  if (state) return /^(08|53|57|58)/.test(state) || RETRY.has(state) || state === READ_ONLY
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   if (code && ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENOENT'].includes(code)) return true
   const message = error instanceof Error ? error.message : ''

@@ -18,11 +18,15 @@ export type DatabaseServer = {
   stop(): Promise<void>
 }
 
-export async function startDatabaseServer({ dataDir, port, databases }: { dataDir: string; port: number; databases: readonly string[] }) {
-  // Ten processes with up to eight connections each, and those of the killed that PostgreSQL has not yet missed.
+/** Ten processes with up to eight connections each, and those of the killed that PostgreSQL has not yet missed. */
+export const DATABASE_SETTINGS = {
+  max_connections: '300',
   // Before it recovers, PostgreSQL flushes every file of its folder, one by one: on a busy disk 8 s of 10. syncfs is one call.
-  const settings = { max_connections: '300', recovery_init_sync_method: 'syncfs' }
-  const start = () => startEmbeddedPostgres({ dataDir, port, databases, settings })
+  recovery_init_sync_method: 'syncfs',
+}
+
+export async function startDatabaseServer({ dataDir, port, databases }: { dataDir: string; port: number; databases: readonly string[] }) {
+  const start = () => startEmbeddedPostgres({ dataDir, port, databases, settings: DATABASE_SETTINGS })
   let running = await start()
   let isUp = true
   const server: DatabaseServer = {
@@ -37,9 +41,7 @@ export async function startDatabaseServer({ dataDir, port, databases }: { dataDi
     isUp: () => isUp,
     async kill() {
       isUp = false
-      const pid = Number(readFileSync(join(running.folder, 'postmaster.pid'), 'utf8').split('\n')[0])
-      process.kill(pid, 'SIGKILL')
-      await until('the postmaster to be gone', () => !isThere(pid))
+      await killPostmaster(running.folder)
     },
     async start() {
       running = await start()
@@ -48,6 +50,13 @@ export async function startDatabaseServer({ dataDir, port, databases }: { dataDi
     stop: () => running.stop(),
   }
   return server
+}
+
+/** @param folder of its data. */
+export async function killPostmaster(folder: string): Promise<void> {
+  const pid = Number(readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n')[0])
+  process.kill(pid, 'SIGKILL')
+  await until('the postmaster to be gone', () => !isThere(pid))
 }
 
 function isThere(pid: number): boolean {

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { SERVICES } from '../../src/platform/config.ts'
 import { until } from '../support/until.ts'
+import type { ChaosBroker } from './broker.ts'
 import type { Chance } from './chance.ts'
 import type { Instance } from './keeper.ts'
 import type { Link } from './link.ts'
@@ -51,12 +52,13 @@ export type Nemesis = {
 
 type Options = {
   system: ChaosSystem
+  broker: ChaosBroker
   chance: Chance /** When the broker loses all that it holds. */
   wipeAfterMs: number
   tell(deed: Deed): void
 }
 
-export function unleash({ system, chance, wipeAfterMs, tell }: Options): Nemesis {
+export function unleash({ system, broker, chance, wipeAfterMs, tell }: Options): Nemesis {
   const deeds: Deed[] = []
   const mending = new Set<Promise<void>>()
   const failures: Error[] = []
@@ -75,7 +77,7 @@ export function unleash({ system, chance, wipeAfterMs, tell }: Options): Nemesis
     deeds.push(deed)
     tell(deed)
   }
-  const harm = harms({ system, chance, later, note })
+  const harm = harms({ system, broker, chance, later, note })
 
   // On a slow machine all would be starting all the time, and nothing be under way that could be lost.
   const someoneToHarm = async () => {
@@ -96,7 +98,7 @@ export function unleash({ system, chance, wipeAfterMs, tell }: Options): Nemesis
   }
   later(wipeAfterMs, async () => {
     // PostgreSQL may just be dead, and the broker's tables with it.
-    const what = await until('the broker to be emptied', () => system.broker.wipe().catch(() => undefined), 120)
+    const what = await until('the broker to be emptied', () => broker.wipe().catch(() => undefined), 120)
     note('wipe broker', 'broker', what)
   })
   const ended = run()
@@ -116,13 +118,14 @@ export function unleash({ system, chance, wipeAfterMs, tell }: Options): Nemesis
 
 type Means = {
   system: ChaosSystem
+  broker: ChaosBroker
   chance: Chance
   later(ms: number, mend: () => void | Promise<void>): void
   note(kind: Kind, target: string, detail?: string): void
 }
 
-function harms({ system, chance, later, note }: Means): Record<keyof typeof WEIGHTS, () => Promise<void> | void> {
-  const { instances, database, broker, databaseLinks, serviceLinks, leaseMs } = system
+function harms({ system, broker, chance, later, note }: Means): Record<keyof typeof WEIGHTS, () => Promise<void> | void> {
+  const { instances, database, databaseLinks, serviceLinks, leaseMs } = system
 
   const kill = (kind: Kind, instance: Instance) => instance.kill() && note(kind, instance.name)
   const killPostgres = async (kind: Kind) => {

@@ -23,14 +23,14 @@ export type Door = {
   look(orderId: string): Promise<OrderSeen | undefined>
   /** Asks for something, once. */
   ask(what: keyof typeof PATHS, id: string, body?: unknown): Promise<Answer | undefined>
-  /** Requests by how they ended. */
-  counts: { answered: number; later: number; silent: number; internal: number }
+  /** Requests by how they ended; `taken`: orders answered for, a repeat counts again. */
+  counts: { answered: number; later: number; silent: number; internal: number; taken: number }
 }
 
 type Options = { gateways: readonly string[]; journal: Journal; chance: Chance }
 
 export function shopDoor({ gateways, journal, chance }: Options): Door {
-  const counts = { answered: 0, later: 0, silent: 0, internal: 0 }
+  const counts = { answered: 0, later: 0, silent: 0, internal: 0, taken: 0 }
 
   const call = async (gateway: number, path: string, init: RequestInit = {}): Promise<Answer | Error> => {
     try {
@@ -73,6 +73,7 @@ export function shopDoor({ gateways, journal, chance }: Options): Door {
         ...(isOrder && id !== undefined && { order_id: id, order_status: answer.status < 300 ? String(status) : 'rejected' }),
         ...(code !== undefined && { code }),
       })
+      if (answer.status < 300) counts.taken++
       return answer
     },
     async look(orderId) {

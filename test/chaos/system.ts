@@ -1,27 +1,26 @@
 import { join } from 'node:path'
 import { OWNERS, type OwnerName, SERVICES, type ServiceName } from '../../src/platform/config.ts'
 import { freePorts } from '../support/system.ts'
-import { type ChaosBroker, postgresBroker, rabbitmqBroker } from './broker.ts'
 import { chance } from './chance.ts'
-import { type DatabaseServer, startDatabaseServer } from './database.ts'
+import type { DatabaseServer } from './database.ts'
 import { type Instance, keep } from './keeper.ts'
 import { type Link, openLink } from './link.ts'
 import type { Swallowed } from './postgres-wire.ts'
 
-/** Two of each service and two gateways as processes, each on wires that can be cut, with one PostgreSQL. */
+/** Two of each service and two gateways as processes, each on wires that can be cut. */
 export type ChaosSystem = {
   instances: Instance[]
   database: DatabaseServer
-  broker: ChaosBroker
   /** From each service to PostgreSQL; by instance. */
   databaseLinks: Link[]
   /** From everyone to each service; by instance. */
   serviceLinks: Link[]
   gateways: string[]
-  /** Past all wires: for the audit. */
-  urls: Record<OwnerName, string>
+  /** Past all wires, to where the database is now: for the audit. */
+  urls(): Record<OwnerName, string>
   leaseMs: number
   ready(): Promise<void>
+  /** Services and wires; what they stand on is for whoever started it. */
   stop(): Promise<void>
 }
 
@@ -30,14 +29,19 @@ const EACH = 2
 const LEASE_MS = 3_000
 const WAIT_MS = 2_000
 
-type Options = { dir: string; seed: number; broker: 'postgres' | 'rabbitmq'; onSwallow: (link: string, what: Swallowed) => void }
+type Options = {
+  dir: string
+  seed: number
+  database: DatabaseServer
+  /** What the services are told of the broker. */
+  broker: NodeJS.ProcessEnv
+  onSwallow?: (link: string, what: Swallowed) => void
+}
 
-export async function startChaosSystem({ dir, seed, broker: kind, onSwallow }: Options): Promise<ChaosSystem> {
+export async function startChaosSystem({ dir, seed, database, broker, onSwallow = () => {} }: Options): Promise<ChaosSystem> {
   const names = SERVICES.flatMap((service) => Array.from({ length: EACH }, (_, i) => ({ service, name: `${service}-${i + 1}` })))
-  const [postgresPort = 0, ...ports] = await freePorts(1 + names.length)
+  const ports = await freePorts(names.length)
   const portOf = new Map(names.map(({ name }, i) => [name, ports[i] ?? 0]))
-  const database = await startDatabaseServer({ dataDir: join(dir, 'data'), port: postgresPort, databases: [...OWNERS, 'broker'] })
-  const broker = kind === 'rabbitmq' ? await rabbitmqBroker() : postgresBroker(database)
   const owners = names.filter(({ service }) => service !== 'gateway') as { service: OwnerName; name: string }[]
   const databaseLinks = await Promise.all(
     owners.map(({ name }) => openLink({ name, to: database.port(), listensToPostgres: true, onSwallow: (what) => onSwallow(name, what) })),
@@ -54,7 +58,7 @@ export async function startChaosSystem({ dir, seed, broker: kind, onSwallow }: O
     return {
       ...process.env,
       ...addresses,
-      ...broker.settings,
+      ...broker,
       NODE_COMPILE_CACHE: join(dir, 'compile-cache'),
       DATA_DIR: join(dir, 'data'),
       LOG_DIR: join(dir, 'logs', name),
@@ -74,19 +78,16 @@ export async function startChaosSystem({ dir, seed, broker: kind, onSwallow }: O
   return {
     instances,
     database,
-    broker,
     databaseLinks,
     serviceLinks,
     gateways: names.filter(({ service }) => service === 'gateway').map(({ name }) => `http://127.0.0.1:${portOf.get(name)}`),
-    urls: Object.fromEntries(OWNERS.map((owner) => [owner, database.url(owner)])) as Record<OwnerName, string>,
+    urls: () => Object.fromEntries(OWNERS.map((owner) => [owner, database.url(owner)])) as Record<OwnerName, string>,
     leaseMs: LEASE_MS,
     ready: async () => void (await Promise.all(instances.map((instance) => instance.ready()))),
     async stop() {
       await Promise.all(instances.filter(({ service }) => service === 'gateway').map((instance) => instance.stop()))
       await Promise.all(instances.map((instance) => instance.stop()))
       await Promise.all([...databaseLinks, ...serviceLinks].map((link) => link.close()))
-      await broker.stop()
-      await database.stop()
     },
   }
 }

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { isDatabaseDown, rows, sql, sqlState, type Transaction } from '../../src/platform/postgres.ts'
+import { isDatabaseDown, openDatabase, rows, sql, sqlState, type Transaction } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 
 let database: TestDatabase
@@ -199,6 +199,24 @@ describe('a database', () => {
     await db.query(sql`drop trigger no_room on numbers`)
     await db.transaction(async (tx) => tx.write(setNumber(2, 99)))
     expect(await numberOf(2)).toBe(99)
+  })
+})
+
+describe('a standby', () => {
+  it('or a primary that has become one is told as "database down", and its connections are not used again', async () => {
+    const admin = new pg.Client({ connectionString: database.url })
+    await admin.connect()
+    const name = pg.escapeIdentifier(new URL(database.url).pathname.slice(1))
+    // A session takes this over when it begins: one that stays in the pool goes on refusing.
+    await admin.query(`alter database ${name} set default_transaction_read_only = on`)
+    const db = openDatabase(database.url, { max: 1 })
+    expect(isDatabaseDown(await failure(db.transaction(async (tx) => tx.write(setNumber(1, 11)))))).toBe(true)
+    expect(isDatabaseDown(await failure(db.query(setNumber(1, 11))))).toBe(true)
+    await admin.query('set default_transaction_read_only = off')
+    await admin.query(`alter database ${name} reset default_transaction_read_only`)
+    await db.transaction(async (tx) => tx.write(setNumber(1, 12)))
+    expect(await numberOf(1)).toBe(12)
+    await Promise.all([db.close(), admin.end()])
   })
 })
 

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { connect } from 'amqplib'
 import { temporaryFolder } from './folder.ts'
 import { freePorts } from './system.ts'
@@ -21,6 +22,7 @@ export type RabbitmqNode = {
 /** Debian's wrapper in /usr/sbin would become another user; what it wraps runs as whoever we are. */
 const PLACES = ['/usr/lib/rabbitmq/bin/rabbitmq-server', '/usr/local/sbin/rabbitmq-server', '/opt/homebrew/sbin/rabbitmq-server']
 const START_SECONDS = 180
+const TOOL_MS = 90_000
 
 const installed = PLACES.find((place) => existsSync(place))
 
@@ -35,60 +37,116 @@ export function hasRabbitmq(): boolean {
 export async function startRabbitmq(): Promise<RabbitmqNode> {
   const [port = 0, distPort = 0, epmdPort = 0] = await freePorts(3)
   const folder = temporaryFolder('rabbitmq')
-  const password = randomBytes(12).toString('hex')
-  const env = environment({ folder, port, distPort, epmdPort, password })
-  // Started by us and not by Erlang, which would leave it behind, listening on all addresses.
-  const epmd = spawn('epmd', [], { env, stdio: 'ignore' })
-  const url = `amqp://comanda:${password}@127.0.0.1:${port}`
-  let node: ChildProcess | undefined
-  const end = async (signal: NodeJS.Signals) => {
-    await ended(node, signal)
-    node = undefined
-  }
-  const start = async () => {
-    const child = spawn(installed ?? '', [], { env, stdio: ['ignore', 'ignore', 'ignore'] })
-    node = child
-    await until('RabbitMQ to start', () => answers(url, child, folder), START_SECONDS)
-  }
-  // A test run that is cut off leaves nothing behind either.
-  process.once('exit', () => [node, epmd].forEach((child) => void child?.kill('SIGKILL')))
-  await start()
+  const epmd = startEpmd(epmdPort)
+  const node = rabbitmqServer({ folder, home: folder, name: `comanda-${port}`, port, distPort, epmdPort, password: newPassword() })
+  await node.start()
   return {
-    url,
-    start,
-    stop: () => end('SIGTERM'),
-    kill: () => end('SIGKILL'),
-    wipe: () => rmSync(join(folder, 'data'), { recursive: true, force: true }),
+    url: node.url,
+    start: node.start,
+    stop: () => node.end('SIGTERM'),
+    kill: () => node.end('SIGKILL'),
+    wipe: node.wipe,
     async close() {
-      await end('SIGKILL')
-      await ended(epmd, 'SIGKILL')
+      await node.end('SIGKILL')
+      await epmd.end()
       rmSync(folder, { recursive: true, force: true })
     },
   }
 }
 
-type Place = { folder: string; port: number; distPort: number; epmdPort: number; password: string }
+export const newPassword = () => randomBytes(12).toString('hex')
 
-function environment({ folder, port, distPort, epmdPort, password }: Place): NodeJS.ProcessEnv {
-  const config = [
+/** Erlang's register of names, started by us and not by Erlang, which would leave it behind, listening on all addresses. */
+export function startEpmd(port: number): { end(): Promise<void> } {
+  const child = spawn('epmd', [], { env: epmdEnv(port), stdio: 'ignore' })
+  process.once('exit', () => void child.kill('SIGKILL'))
+  return { end: () => ended(child, 'SIGKILL') }
+}
+
+/** A server that doesn't run yet. */
+export type RabbitmqServer = {
+  /** As Erlang knows it: name@host. */
+  name: string
+  port: number
+  url: string
+  /** Resolves when it takes connections. */
+  start(): Promise<void>
+  isUp(): boolean
+  end(signal: NodeJS.Signals): Promise<void>
+  /** Deletes all that it has on disk. Only while it doesn't run. */
+  wipe(): void
+  /** Runs one of RabbitMQ's tools on it. @throws with what the tool said. */
+  tool(which: 'rabbitmqctl' | 'rabbitmq-queues', ...args: string[]): Promise<string>
+}
+
+/** `home` holds the cookie: nodes of a cluster share it, and the epmd. `config`: further lines of rabbitmq.conf. */
+export type ServerPlace = {
+  folder: string
+  home: string
+  name: string
+  port: number
+  distPort: number
+  epmdPort: number
+  password: string
+  config?: string[]
+}
+
+export function rabbitmqServer(place: ServerPlace): RabbitmqServer {
+  const { folder, name, port, password } = place
+  const env = environment(place)
+  const url = `amqp://comanda:${password}@127.0.0.1:${port}`
+  let child: ChildProcess | undefined
+  let isUp = false
+  // A test run that is cut off leaves nothing behind either.
+  process.once('exit', () => void child?.kill('SIGKILL'))
+  return {
+    name: `${name}@localhost`,
+    port,
+    url,
+    isUp: () => isUp,
+    async start() {
+      const started = spawn(installed ?? '', [], { env, stdio: ['ignore', 'ignore', 'ignore'] })
+      child = started
+      await until(`${name} to start`, () => answers(url, started, folder), START_SECONDS)
+      isUp = true
+    },
+    async end(signal) {
+      isUp = false
+      await ended(child, signal)
+      child = undefined
+    },
+    wipe: () => rmSync(join(folder, 'data'), { recursive: true, force: true }),
+    tool: async (which, ...args) => {
+      const path = join(dirname(installed ?? ''), which)
+      const { stdout } = await promisify(execFile)(path, ['-n', `${name}@localhost`, '-q', ...args], { env, timeout: TOOL_MS })
+      return stdout
+    },
+  }
+}
+
+const epmdEnv = (port: number) => ({ PATH: process.env.PATH, ERL_EPMD_PORT: String(port), ERL_EPMD_ADDRESS: '127.0.0.1' })
+
+function environment({ folder, home, name, port, distPort, epmdPort, password, config = [] }: ServerPlace): NodeJS.ProcessEnv {
+  const lines = [
     `listeners.tcp.1 = 127.0.0.1:${port}`,
     'default_user = comanda',
     `default_pass = ${password}`,
     'disk_free_limit.absolute = 50MB',
     'log.console = false',
+    ...config,
   ]
-  for (const name of ['data', 'log']) mkdirSync(join(folder, name))
-  writeFileSync(join(folder, 'rabbitmq.conf'), `${config.join('\n')}\n`)
+  for (const made of ['data', 'log']) mkdirSync(join(folder, made), { recursive: true })
+  writeFileSync(join(folder, 'rabbitmq.conf'), `${lines.join('\n')}\n`)
   writeFileSync(join(folder, 'enabled_plugins'), '[].\n')
   writeFileSync(join(folder, 'rabbitmq-env.conf'), '')
   return {
-    PATH: process.env.PATH,
+    ...epmdEnv(epmdPort),
     LANG: 'C.UTF-8',
     // The cookie lies there.
-    HOME: folder,
+    HOME: home,
     // Makes the script become the server, so that the process we kill is the server itself.
     RUNNING_UNDER_SYSTEMD: 'true',
-    RABBITMQ_NODENAME: `comanda-${port}@localhost`,
+    RABBITMQ_NODENAME: `${name}@localhost`,
     RABBITMQ_DIST_PORT: String(distPort),
     RABBITMQ_CONF_ENV_FILE: join(folder, 'rabbitmq-env.conf'),
     RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
@@ -97,8 +155,6 @@ function environment({ folder, port, distPort, epmdPort, password }: Place): Nod
     RABBITMQ_LOG_BASE: join(folder, 'log'),
     // Else idle schedulers burn CPU that the tests need.
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none',
-    ERL_EPMD_PORT: String(epmdPort),
-    ERL_EPMD_ADDRESS: '127.0.0.1',
   }
 }
 
