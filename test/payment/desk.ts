@@ -10,10 +10,13 @@ import { resolveOnce } from '../../src/payment/resolver.ts'
 import { voidPayments } from '../../src/payment/void.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { silentLog } from '../../src/platform/log.ts'
-import { openDatabase, sql } from '../../src/platform/postgres.ts'
+import { type Database, openDatabase, sql } from '../../src/platform/postgres.ts'
 import { testDatabase } from '../support/database.ts'
 
-export const QUICK = { slowMs: 60, lateMs: 300, budgetMs: 1_000, patienceMs: 10 }
+/** Late charges appear when a test says so ({@link appear}), however busy the machine is. */
+export const QUICK = { slowMs: 60, lateMs: 3_600_000, budgetMs: 10_000, patienceMs: 10 }
+
+export const appear = (db: Database) => db.query(sql`update simulated_provider.charges set visible_at = now() where visible_at > now()`)
 
 export const command = (changes: Partial<AuthoriseCommand> = {}): AuthoriseCommand => ({
   orderId: newId(),
@@ -88,6 +91,8 @@ export async function openDesk() {
       await database.db.query(sql`update refunds set resolve_at = now() - interval '1 second' where status = 'pending'`)
       await resolveOnce(context)
     },
+    /** Lets the charges appear that are still to. */
+    appear: () => appear(database.db),
     /** Lets time pass for all payments and refunds. Locked in one order, for two that do it at once would deadlock. */
     async age(by = '2 minutes') {
       await database.db.query(sql`

@@ -86,10 +86,9 @@ describe('a charge that appears after "not found" was taken for final', () => {
     await desk.a.authorise(order)
     expect(kinds(await desk.with(() => ({}), { notFoundIsFinalAfterMs: 0 }).void(order.orderId))).toEqual(['done'])
     expect(await desk.status(order.orderId)).toBe('voided')
-    await until(
-      () => desk.look().then(() => desk.charges(order.orderId)),
-      ([charge]) => charge?.status === 'voided',
-    )
+    await desk.appear()
+    await desk.look()
+    expect(await desk.charges(order.orderId)).toMatchObject([{ status: 'voided' }])
     expect(await desk.movements(order.orderId)).toEqual(['authorised 1250', 'voided 1250'])
     expect(kinds(await desk.a.authorise(order))).toEqual(['payment_voided'])
   })

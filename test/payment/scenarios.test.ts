@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { AuthoriseRequest } from '../../src/payment/provider.ts'
 import { sql } from '../../src/platform/postgres.ts'
-import { command, kinds, until } from './desk.ts'
+import { command, kinds } from './desk.ts'
 import { openBooks, outcomes } from './two-books.ts'
 
 /** The failures of payment that docs/RELIABILITY.md numbers 17 to 25, each with what must hold. */
@@ -70,10 +70,9 @@ describe('19 "not found", and the charge appears later', () => {
     const order = command({ token: 'tok_late' })
     await desk.a.authorise(order)
     expect(kinds(await desk.a.void(order.orderId))).toEqual(['unknown'])
-    await until(
-      () => desk.look().then(() => desk.charges(order.orderId)),
-      ([charge]) => charge?.status === 'voided',
-    )
+    await desk.appear()
+    await desk.look()
+    expect(await desk.charges(order.orderId)).toMatchObject([{ status: 'voided' }])
   })
   it('what appears after the bound is let go by the resolver, and by the reconciler, with the voider dead', async () => {
     const late = [await desk.lateCharge(), await desk.lateCharge()]
