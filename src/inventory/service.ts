@@ -1,5 +1,6 @@
 import type { ServiceImplementation } from 'nice-grpc'
 import type { InventoryServiceDefinition, Product } from '../gen/comanda/v1/inventory.ts'
+import { followed } from '../platform/followed.ts'
 import type { Log } from '../platform/log.ts'
 import { meter } from '../platform/metrics.ts'
 import { type Answer, toWire } from '../platform/outcome.ts'
@@ -28,7 +29,7 @@ export function inventoryService({ db, log }: { db: Database; log: Log }): Servi
   const to = meter()
   return {
     async reserveStock({ commands }) {
-      const answers = await store.reserveStock(db, commands)
+      const answers = await store.reserveStock(followed(db, 'inventory', commands), commands)
       tell('stock reserved', commands, answers)
       for (const answer of answers)
         to?.count('comanda_reservations_total', { outcome: answer.kind === 'refused' ? answer.code : 'reserved' })
@@ -36,14 +37,14 @@ export function inventoryService({ db, log }: { db: Database; log: Log }): Servi
     },
     async releaseStock({ commands }) {
       const answers = await store.releaseStock(
-        db,
+        followed(db, 'inventory', commands),
         commands.map((command) => command.orderId),
       )
       tell('stock released', commands, answers)
       return { outcomes: answers.map((answer) => toWire(answer, () => ({}))) }
     },
     async commitStock({ commands }) {
-      const answers = await store.commitStock(db, commands)
+      const answers = await store.commitStock(followed(db, 'inventory', commands), commands)
       tell('stock committed', commands, answers)
       return { outcomes: answers.map((answer) => toWire(answer, () => ({}))) }
     },

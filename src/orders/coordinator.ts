@@ -1,4 +1,5 @@
 import { batched } from '../platform/batched.ts'
+import { followed } from '../platform/followed.ts'
 import type { Log } from '../platform/log.ts'
 import { meter } from '../platform/metrics.ts'
 import { type Database, isDatabaseDown } from '../platform/postgres.ts'
@@ -46,8 +47,18 @@ type Dependencies = {
 export function startCoordinator({ db, services, around, leaseMs, log, health = alwaysUp, queue }: Dependencies): Coordinator {
   const runs = new Map<string, { ended: Promise<Order>; order: Order; leasedAt: number }>()
 
+  const saveMany = (changes: readonly Change[]) =>
+    store.saveChanges(
+      followed(
+        db,
+        'orders',
+        changes.map(({ order }) => order),
+      ),
+      changes,
+      leaseMs,
+    )
   // A change that fails for its own sake fails alone; when the database is down, halves would only ask it longer.
-  const saveOne = batched<Change, store.Saved | null>((changes) => store.saveChanges(db, changes, leaseMs), {
+  const saveOne = batched<Change, store.Saved | null>(saveMany, {
     name: 'save orders',
     max: 256,
     concurrency: 4,

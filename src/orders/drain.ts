@@ -1,4 +1,5 @@
 import type { Broker, Consumer, Delivery, QueueName, Verdict } from '../broker/broker.ts'
+import { followOne } from '../platform/followed.ts'
 import { isUuid } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Database, isDatabaseDown } from '../platform/postgres.ts'
@@ -34,8 +35,8 @@ export async function startDrain(dependencies: Dependencies): Promise<Drain> {
   health.onChange(steer)
   await Promise.all(
     STEPS.map(async (service) => {
-      const handle = (deliveries: readonly Delivery[]) => goOn(deliveries, dependencies)
       const queue: QueueName = `orders.parked.${service}`
+      const handle = (deliveries: readonly Delivery[]) => goOn(queue, deliveries, dependencies)
       consumers.set(service, await broker.consume(queue, handle, { maxInFlight: AT_ONCE, maxAttempts: MOST_ATTEMPTS }))
       steer(service)
     }),
@@ -48,11 +49,21 @@ export async function startDrain(dependencies: Dependencies): Promise<Drain> {
 }
 
 /** Runs the orders of these messages as far as they come; then the messages are done with, for an order that is parked again has a new one. */
-async function goOn(deliveries: readonly Delivery[], { coordinator, db, leaseMs, log }: Dependencies): Promise<Verdict[]> {
+async function goOn(
+  queue: QueueName,
+  deliveries: readonly Delivery[],
+  { coordinator, db, leaseMs, log }: Dependencies,
+): Promise<Verdict[]> {
   const messages = deliveries.map((delivery) => readMessage(delivery.body))
   try {
     const parked = messages.filter((message) => message !== undefined)
     const claimed = parked.length > 0 ? await store.claimParkedOrders(db, parked, leaseMs) : []
+    const byOrder = new Map(messages.map((message, i) => [message?.order_id, deliveries[i]]))
+    // The stretch from being published to being taken up: how long it lay in the queue.
+    for (const { id, traceparent } of claimed) {
+      const { publishedAt: since, attempt = 0 } = byOrder.get(id) ?? {}
+      followOne(traceparent, queue, { kind: 'consumer', ...(since && { since }), attributes: { 'comanda.attempt': attempt } })?.end()
+    }
     log.debug({ messages: deliveries.length, orders: claimed.length }, 'drain')
     await Promise.all(claimed.map((order) => coordinator.run(order)))
   } catch (error) {

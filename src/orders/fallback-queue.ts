@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import { batched } from '../platform/batched.ts'
+import { failure, followOne } from '../platform/followed.ts'
 import type { Log } from '../platform/log.ts'
 import { type Order, STEPS, type StepService } from './order.ts'
 
@@ -37,15 +38,21 @@ export function openFallbackQueue({ broker, log }: { broker: Broker; log: Log })
   }
 
   return {
-    parked({ id, version, epoch }, { service, delayMs }) {
+    parked({ id, version, epoch, traceparent }, { service, delayMs }) {
+      const span = followOne(traceparent, `orders.parked.${service} publish`, {
+        kind: 'producer',
+        attributes: { 'comanda.delay_ms': delayMs },
+      })
       publishers
         .get(service)?.({ body: { order_id: id, version, epoch }, delayMs })
         .then(() => {
+          span?.end()
           if (!isReachable) log.info({ lost }, 'the broker is back; orders parked meanwhile are found by themselves')
           isReachable = true
           lost = 0
         })
         .catch((error: Error) => {
+          span?.end(failure(error))
           lost++
           if (isReachable)
             log.warn({ error: error.message }, 'the broker does not take messages; parked orders are tried again by themselves')

@@ -1,6 +1,7 @@
 import { type CallContext, ServerError, type ServiceImplementation, Status } from 'nice-grpc'
 import type { Broker } from '../broker/broker.ts'
 import type { OrdersServiceDefinition, PlaceOrderOutcome } from '../gen/comanda/v1/orders.ts'
+import { followed } from '../platform/followed.ts'
 import type { Log } from '../platform/log.ts'
 import { meter } from '../platform/metrics.ts'
 import { type Answer, done, refused, toWire } from '../platform/outcome.ts'
@@ -46,7 +47,7 @@ export function ordersService({
   return {
     ...deskService({ db, coordinator, health, broker, log }),
     async *placeOrders({ commands }, { signal }: CallContext) {
-      const answers = await acceptOrders(db, commands, { leaseMs, products })
+      const answers = await acceptOrders(followed(db, 'orders', commands), commands, { leaseMs, products })
       const ends = endsInOrder()
       const outcomes = answers.map((answer, index): PlaceOrderOutcome => {
         if (answer.kind !== 'done') return { index, ended: true, ...toWire(answer, orderMessage as never) }

@@ -1,5 +1,6 @@
 import type { ServiceImplementation } from 'nice-grpc'
 import type { Payment as PaymentMessage, PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
+import { followed } from '../platform/followed.ts'
 import { isUuid } from '../platform/ids.ts'
 import { meter } from '../platform/metrics.ts'
 import { type Answer, toWire } from '../platform/outcome.ts'
@@ -7,6 +8,7 @@ import { inTrace } from '../platform/tracing.ts'
 import { authorisePayments } from './authorise.ts'
 import { capturePayments } from './capture.ts'
 import type { PaymentContext } from './context.ts'
+import { followedProvider } from './followed-provider.ts'
 import type { Payment } from './payment.ts'
 import { reconciliationCalls } from './reconcile/service.ts'
 import { refundPayments } from './refund.ts'
@@ -41,20 +43,25 @@ export function paymentService(
     })
     return { outcomes: answers.map((answer) => toWire(answer, paymentMessage)) }
   }
+  const around = (commands: readonly { orderId: string; traceparent?: string }[]): PaymentContext => ({
+    ...context,
+    db: followed(context.db, 'payment', commands),
+    provider: followedProvider(context.provider, commands),
+  })
   const orderIds = (commands: readonly { orderId: string }[]) => commands.map((command) => command.orderId)
   return {
     ...reconciliationCalls(context, wakeReconciler),
     async authorizePayments({ commands }) {
-      return tell(commands, await authorisePayments(context, commands), 'authorised')
+      return tell(commands, await authorisePayments(around(commands), commands), 'authorised')
     },
     async capturePayments({ commands }) {
-      return tell(commands, await capturePayments(context, orderIds(commands)), 'captured')
+      return tell(commands, await capturePayments(around(commands), orderIds(commands)), 'captured')
     },
     async voidPayments({ commands }) {
-      return tell(commands, await voidPayments(context, orderIds(commands)), 'voided')
+      return tell(commands, await voidPayments(around(commands), orderIds(commands)), 'voided')
     },
     async refundPayments({ commands }) {
-      return tell(commands, await refundPayments(context, commands), 'refunded')
+      return tell(commands, await refundPayments(around(commands), commands), 'refunded')
     },
     async getPayments({ orderIds }) {
       const found = await readPayments(context.db, orderIds.filter(isUuid))

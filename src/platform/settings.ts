@@ -124,7 +124,7 @@ export const SETTINGS = {
     default: '',
     meaning: 'OpenTelemetry collector that gets the traces (docs/TELEMETRY.md), such as http://127.0.0.1:4318; off when unset',
   },
-  OTEL_TRACES_SAMPLER_ARG: { for: 'all', kind: 'share', default: '1', meaning: 'Share of the orders that are traced, from 0 to 1' },
+  OTEL_TRACES_SAMPLER_ARG: { for: 'all', kind: 'share', default: '0.1', meaning: 'Share of the orders that are traced, from 0 to 1' },
   LEASE_MS: {
     for: 'orders',
     kind: 'integer',

@@ -13,11 +13,13 @@ export type Span = {
 }
 export type Attributes = Record<string, string | number | boolean>
 
-type NewSpan = {
+export type NewSpan = {
   /** Nowhere, or nonsense: begins a trace of its own. */
   parent: TraceParent
-  kind: 'server' | 'client' | 'internal'
+  kind: 'server' | 'client' | 'internal' | 'producer' | 'consumer'
   attributes?: Attributes
+  /** When it began, where that is some time ago. */
+  since?: Date
   /** Has to do with this one too, but does not come from it. */
   link?: TraceParent
 }
@@ -29,8 +31,8 @@ let current: Tracer | undefined
 /** The tracer of this process; undefined while traces are off, and then nothing is wrapped. Ask when something is made. */
 export const tracer = (): Tracer | undefined => current
 
-/** Before anything that is to be traced is made. */
-export function turnTracesOn(tracer: Tracer): void {
+/** Before anything that is to be traced is made; undefined: off again. */
+export function turnTracesOn(tracer: Tracer | undefined): void {
   current = tracer
 }
 

@@ -1,5 +1,6 @@
 import type { ServiceImplementation } from 'nice-grpc'
 import type { CreateShipmentsCommand, Shipment, ShipmentCommand, ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
+import { followCalls, followed } from '../platform/followed.ts'
 import { isUuid } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Answer, done, refused, toWire } from '../platform/outcome.ts'
@@ -20,7 +21,10 @@ export function shippingService({ db, carrier, relay, log }: Dependencies): Serv
       const wishes = commands.map(createCommand)
       const faults = wishes.map((wish) => (isUuid(wish.orderId) ? malformed(wish) : 'the order id must be a UUID'))
       const sound = wishes.filter((_, i) => faults[i] === undefined)
-      const answers = sound.length > 0 ? await createShipments({ db, carrier }, sound) : []
+      const answers =
+        sound.length > 0
+          ? await createShipments({ db: followed(db, 'shipping', commands), carrier: followedCarrier(carrier, commands) }, sound)
+          : []
       const byOrder = new Map(sound.map((wish, i) => [wish.orderId, answers[i] as Answer<store.ShipmentRow[]>]))
       const all = wishes.map(({ orderId }, i): Answer<store.ShipmentRow[]> => {
         const fault = faults[i]
@@ -31,7 +35,10 @@ export function shippingService({ db, carrier, relay, log }: Dependencies): Serv
       return { outcomes: all.map((answer) => toWire(answer, (rows) => ({ shipments: rows.map(shipmentMessage) }))) }
     },
     async cancelShipments({ commands }) {
-      const found = await store.cancelShipments(db, commands.map((command) => command.orderId).filter(isUuid))
+      const found = await store.cancelShipments(
+        followed(db, 'shipping', commands),
+        commands.map((command) => command.orderId).filter(isUuid),
+      )
       const answers = commands.map(({ orderId }): Answer<store.ShipmentRow[]> => {
         const state = found.get(orderId)
         if (!state) return refused('invalid_shipment', 'the order id must be a UUID')
@@ -76,6 +83,18 @@ export function shippingService({ db, carrier, relay, log }: Dependencies): Serv
       else log.info({ ...line, ...(answer.kind === 'refused' && { code: answer.code }) }, `${words}: ${answer.kind}, ${answer.message}`)
     })
   }
+}
+
+/** The carrier, with a span around each booking of these orders; as it was while nothing is traced. */
+function followedCarrier(carrier: Carrier, commands: readonly CreateShipmentsCommand[]): Carrier {
+  const follow = followCalls(commands)
+  if (!follow) return carrier
+  const book = follow(
+    'carrier book',
+    (requests: Parameters<Carrier['book']>[0]) => carrier.book(requests),
+    ({ shipmentId: id }) => id.slice(0, 36),
+  )
+  return { book, cancel: (ids) => carrier.cancel(ids) }
 }
 
 function createCommand({ orderId, shippingMethod, address, parcels }: CreateShipmentsCommand): store.CreateCommand {

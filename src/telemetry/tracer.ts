@@ -17,7 +17,13 @@ type Options = {
   share: number
 }
 
-const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL } as const
+const KINDS = {
+  server: SpanKind.SERVER,
+  client: SpanKind.CLIENT,
+  internal: SpanKind.INTERNAL,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+} as const
 /** Beyond these spans are dropped: some seconds of a busy process. */
 const MOST_WAITING = 8_192
 const EXPORT_MS = 5_000
@@ -36,13 +42,13 @@ export function openTracer({ service, endpoint, share }: Options): OtlpTracer {
   })
   const otel = provider.getTracer('comanda')
   return {
-    start(name, { parent, kind, attributes = {}, link = '' }) {
+    start(name, { parent, kind, attributes = {}, link = '', since }) {
       const [from, linked] = [parseTraceParent(parent), parseTraceParent(link)]
       // Decided at its beginning: nothing of it is kept, so nothing is made (a tenth of the time).
       if (from?.traceFlags === 0) return { traceparent: parent, end: () => {} }
       const context = from ? trace.setSpanContext(ROOT_CONTEXT, { ...from, isRemote: true }) : ROOT_CONTEXT
       const links = linked ? [{ context: linked }] : []
-      const span = otel.startSpan(name, { kind: KINDS[kind], attributes, links }, context)
+      const span = otel.startSpan(name, { kind: KINDS[kind], attributes, links, ...(since && { startTime: since }) }, context)
       const { traceId, spanId, traceFlags } = span.spanContext()
       return {
         traceparent: `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`,

@@ -12,7 +12,7 @@ let system: System
 
 beforeAll(async () => {
   collector = await startCollector()
-  system = await startSystem({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
+  system = await startSystem({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER_ARG: '1' })
   // Busy with its start it may refuse the first.
   await until('orders to be let in', async () => (await send('/orders', { body: '{}' })).status === 400)
 }, 120_000)
@@ -46,7 +46,10 @@ describe('the trace of an order', () => {
     const create = 'comanda.v1.ShippingService/CreateShipments'
     const isWhole = (spans: Sent[]) =>
       named(spans, 'order place').length > 0 &&
-      named(spans, create, SERVER).length > 0 &&
+      ['comanda.v1.InventoryService/ReserveStock', 'comanda.v1.PaymentService/AuthorizePayments', create].every(
+        (method) => named(spans, method, SERVER).length > 0,
+      ) &&
+      named(spans, 'comanda.v1.OrdersService/PlaceOrders', SERVER).length > 0 &&
       named(spans, 'POST /orders').length > 0 &&
       named(spans, create, CLIENT).length > 0
     const spans = await traceWith(trace, isWhole)
@@ -70,6 +73,20 @@ describe('the trace of an order', () => {
       expect([made.service, made.parentSpanId, served.service, served.parentSpanId]).toEqual(['orders', run.spanId, service, made.spanId])
       expect([served.attributes['comanda.order_id'], served.attributes['comanda.outcome']]).toEqual([id, 'done'])
     }
+    // What was written for it, and who was asked outside, under the call that it was for.
+    for (const [within, name, service, kind] of [
+      [taken, 'orders query', 'orders', CLIENT],
+      [run, 'orders query', 'orders', CLIENT],
+      [one('comanda.v1.InventoryService/ReserveStock', SERVER), 'inventory transaction', 'inventory', CLIENT],
+      [one('comanda.v1.PaymentService/AuthorizePayments', SERVER), 'payment query', 'payment', CLIENT],
+      [one('comanda.v1.PaymentService/AuthorizePayments', SERVER), 'provider authorise', 'payment', CLIENT],
+      [one(create, SERVER), 'shipping query', 'shipping', CLIENT],
+      [one(create, SERVER), 'carrier book', 'shipping', CLIENT],
+    ] as const) {
+      const found = named(spans, name, kind).filter((span) => span.parentSpanId === within.spanId)
+      expect(found.length, `${name} under ${within.name}`).toBeGreaterThan(0)
+      expect(new Set(found.map((span) => span.service)), name).toEqual(new Set([service]))
+    }
   })
 
   it('is the same after it was parked and orders was killed meanwhile', async () => {
@@ -79,7 +96,12 @@ describe('the trace of an order', () => {
       const answer = await send('/orders', { body: anOrder, traceparent: `00-${trace}-${CALLER}-01` })
       return answer.status === 202 && ((await answer.json()) as { id: string })
     })
-    await traceWith(trace, (spans) => named(spans, 'order place').some((run) => run.attributes['comanda.waits_for'] === 'payment'))
+    await traceWith(
+      trace,
+      (spans) =>
+        named(spans, 'order place').some((run) => run.attributes['comanda.waits_for'] === 'payment') &&
+        named(spans, 'orders.parked.payment publish').length > 0,
+    )
     await system.kill('orders')
     await send('/faults', { method: 'DELETE' })
     await until('the order to be confirmed', async () => {
@@ -88,6 +110,9 @@ describe('the trace of an order', () => {
     })
     const spans = await traceWith(trace, (all) => named(all, 'order place').some((run) => run.attributes['comanda.status'] === 'confirmed'))
     expect(named(spans, 'order place').length).toBeGreaterThan(1)
+    // Told to the broker by the run that had to wait.
+    const told = named(spans, 'orders.parked.payment publish')[0]
+    expect(named(spans, 'order place').map((run) => run.spanId)).toContain(told?.parentSpanId)
   })
 
   it('is of its own for each line of an upload, with a link to the upload’s', async () => {
