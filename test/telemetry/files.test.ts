@@ -7,16 +7,29 @@ import { METRICS } from '../../src/platform/metrics.ts'
 import { askedBy } from './exposition.ts'
 
 type Rule = { alert: string; expr: string; for?: string; labels: { severity: string }; annotations: { summary: string } }
-type Panel = { title: string; type: string; targets?: { expr: string; legendFormat: string }[] }
+type Grid = { x: number; y: number; w: number; h: number }
+type Override = { matcher: { id: string; options: string }; properties: { id: string; value: string }[] }
+type Panel = {
+  id: number
+  title: string
+  type: string
+  gridPos: Grid
+  datasource?: { type: string; uid: string }
+  fieldConfig?: { defaults: { unit?: string }; overrides: Override[] }
+  targets?: { refId: string; expr: string; legendFormat: string }[]
+}
+type Dashboard = { panels: Panel[]; templating: { list: { name: string; type: string; query: string }[] } }
 
 const rules = (parse(readFileSync('deploy/telemetry/alerts.yml', 'utf8')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
   (group) => group.rules,
 )
-const { panels } = JSON.parse(readFileSync('deploy/telemetry/dashboard.json', 'utf8')) as { panels: Panel[] }
+const { panels, templating } = JSON.parse(readFileSync('deploy/telemetry/dashboard.json', 'utf8')) as Dashboard
 const targets = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr, legendFormat }) => ({ title, expr, legendFormat })))
 const operating = readFileSync('docs/OPERATING.md', 'utf8')
 
 const ours: Record<string, { kind: string; labels: readonly string[] }> = METRICS
+/** The variable that the reader chooses, as Grafana writes it. */
+const DATASOURCE = `$\{datasource}`
 /** Of prom-client and of Prometheus itself. */
 const THEIRS: Record<string, string[]> = {
   up: [],
@@ -60,6 +73,41 @@ describe('the files for Prometheus and Grafana', () => {
     expect(used.filter((label) => !askedBy(expr).groupedBy.includes(label ?? ''))).toEqual([])
   })
 
+  it.each(panels.map((panel) => [`${panel.title} (${panel.type})`, panel] as const))(
+    'panel %s is whole, in the grid and on no other',
+    (_title, panel) => {
+      const { x, y, w, h } = panel.gridPos
+      expect([x >= 0, y >= 0, w > 0, h > 0, x + w <= 24]).toEqual([true, true, true, true, true])
+      const across = (other: Grid) => x < other.x + other.w && other.x < x + w && y < other.y + other.h && other.y < y + h
+      expect(panels.filter((other) => other !== panel && across(other.gridPos)).map(({ title }) => title)).toEqual([])
+      expect(panels.filter(({ id }) => id === panel.id)).toHaveLength(1)
+      expect(panel.title.length).toBeGreaterThan(1)
+      if (panel.type === 'row') return
+      // Grafana's own units; another text would be shown behind the number as it stands.
+      expect(['short', 's', 'reqps', 'ops', 'percentunit', 'bytes']).toContain(panel.fieldConfig?.defaults.unit)
+      expect(panel.datasource).toEqual({ type: 'prometheus', uid: DATASOURCE })
+      const letters = panel.targets?.map(({ refId }) => refId) ?? []
+      expect([letters.length > 0, new Set(letters).size]).toEqual([true, letters.length])
+    },
+  )
+
+  it.each(targets)('panel "$title" shows seconds, bytes, shares and rates as such: $expr', ({ title, expr }) => {
+    const panel = panels.find((one) => one.title === title && one.targets?.some((target) => target.expr === expr))
+    const letter = panel?.targets?.find((target) => target.expr === expr)?.refId
+    const own = panel?.fieldConfig?.overrides.find(({ matcher }) => matcher.id === 'byFrameRefID' && matcher.options === letter)
+    const unit = own?.properties.find(({ id }) => id === 'unit')?.value ?? panel?.fieldConfig?.defaults.unit
+    expect(unitsOf(expr)).toContain(unit)
+  })
+
+  it('the dashboard lets its reader choose the Prometheus that its panels ask', () => {
+    expect(templating.list).toEqual([expect.objectContaining({ name: 'datasource', type: 'datasource', query: 'prometheus' })])
+  })
+
+  it('names of alerts are each there once', () => {
+    expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length)
+    for (const { for: wait } of rules) if (wait) expect(wait).toMatch(/^\d+[smhd]$/)
+  })
+
   it('find what is wrong: a metric, a label, a series, a grouping that there is not, and what is no PromQL', () => {
     expect(problemsOf('sum(comanda_nonsense)')).toEqual(['there is no metric comanda_nonsense'])
     expect(problemsOf('comanda_orders{state="pending"}')).toEqual(['comanda_orders has no label state'])
@@ -87,6 +135,17 @@ describe('docs/OPERATING.md', () => {
     expect(expressions.flatMap(problemsOf)).toEqual([])
   })
 })
+
+/** How the numbers of an expression may be shown, going by its metrics: base units are in their names. */
+function unitsOf(expr: string): string[] {
+  if (/histogram_quantile|_lag_p99_seconds|_age_seconds|_overdue_seconds/.test(expr)) return ['s']
+  if (expr.includes('_bytes')) return ['bytes']
+  if (expr.includes('_cpu_seconds_total')) return ['percentunit']
+  // A mean of sizes is a size.
+  if (expr.includes('_size_sum')) return ['short']
+  if (/\)\s*\/\s*sum/.test(expr)) return ['percentunit']
+  return expr.includes('rate(') ? ['reqps', 'ops'] : ['short']
+}
 
 function problemsOfCommand(line: string): string[] {
   const words = line.replace(/"[^"]*"/g, 'text').split(' ')
