@@ -1,4 +1,4 @@
-import { type Database, rows, sql } from '../platform/postgres.ts'
+import { type Database, rows, sql, type Transaction } from '../platform/postgres.ts'
 
 /** API keys, in the database of orders. Each function takes many. */
 
@@ -62,4 +62,12 @@ export async function markUsed(db: Database, ids: readonly string[]): Promise<vo
       order by id for update skip locked
     )
     update api_keys k set last_used_at = now() from used where k.id = used.id`)
+}
+
+/** Ends the keys bound to a user who is erased, and forgets whose they were. */
+export function eraseKeysOf(tx: Transaction, { userId, pseudonym }: { userId: string; pseudonym: string }): void {
+  tx.write(sql`
+    with theirs as (select id from api_keys where user_id = ${userId} order by id for update)
+    update api_keys k set user_id = ${pseudonym}, name = '[erased]', revoked_at = coalesce(k.revoked_at, now())
+    from theirs where k.id = theirs.id`)
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError, type OutputConfiguration } from 'commander'
 import { version } from '../platform/version.ts'
 import { auditCommand } from './audit.ts'
 import { batchCommand } from './batch.ts'
+import { customersCommand } from './customers.ts'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { Failure, oneLine } from './failure.ts'
@@ -53,6 +54,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     reconcileCommand,
     faultCommand,
     keysCommand,
+    customersCommand,
     demoCommand,
     migrateCommand,
     healthCommand,

@@ -141,6 +141,19 @@ export type DiscrepancyJson = {
   last_seen: string
   resolved_at: string | null
 }
+export type ErasureJson = {
+  id: string | null
+  pseudonym: string | null
+  reason: string
+  asked_by: string | null
+  asked_at: string | null
+  ended_at: string | null
+  dry_run: boolean
+  erased: number
+  erasable: number
+  waiting: number
+  waiting_orders: string[]
+}
 export type Problem = { code: string; detail: string; order_id?: string; errors?: { field: string; message: string }[] }
 
 /** The problem of an answer that is not 2xx, also when something between us and the gateway made it (a proxy's HTML page). */

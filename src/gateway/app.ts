@@ -12,6 +12,7 @@ import { answerBrokenHttp, asProblem, Problem, sendProblem } from './errors.ts'
 import { measureRequests } from './measured-requests.ts'
 import { openApi, type Served } from './openapi.ts'
 import { bulkRoutes } from './routes/bulk.ts'
+import { erasureRoutes } from './routes/erasures.ts'
 import { errorRoutes } from './routes/errors.ts'
 import { faultRoutes } from './routes/faults.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -99,6 +100,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     shipmentRoutes(routes, dependencies)
     paymentRoutes(routes, dependencies)
     reconciliationRoutes(routes, dependencies)
+    erasureRoutes(routes, dependencies)
     healthRoutes(routes, dependencies)
     faultRoutes(routes, dependencies)
     errorRoutes(routes)

@@ -2,6 +2,7 @@ import { HealthDefinition } from 'nice-grpc-server-health'
 import { InventoryServiceDefinition, type Product } from '../gen/comanda/v1/inventory.ts'
 import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
 import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
+import { type Erasure, PrivacyServiceDefinition } from '../gen/comanda/v1/privacy.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
 import { batched } from '../platform/batched.ts'
 import { type Config, OWNERS } from '../platform/config.ts'
@@ -124,6 +125,15 @@ function shipmentCalls(shipping: GrpcClient<ShippingServiceDefinition>) {
   }
 }
 
+/** Asked by people, one at a time. */
+function privacyCalls(privacy: GrpcClient<PrivacyServiceDefinition>) {
+  return {
+    eraseCustomer: async (command: { userId: string; requestId: string; reason: string; askedBy: string; dryRun: boolean }) =>
+      fromWire<Erasure>((await privacy.eraseCustomers({ commands: [command] })).outcomes[0]),
+    listErasures: async (query: { before: string; limit: number }) => (await privacy.listErasures({ queries: [query] })).pages[0],
+  }
+}
+
 const STATES = ['ready', 'not serving', "can't be reached"] as const
 
 async function stateOf(instance: GrpcClient<typeof HealthDefinition>): Promise<(typeof STATES)[number]> {
@@ -139,6 +149,7 @@ export type Clients = ReturnType<typeof connectClients>
 
 export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
   const orders = connectGrpc(OrdersServiceDefinition, addresses.orders, timeoutMs)
+  const privacy = connectGrpc(PrivacyServiceDefinition, addresses.orders, timeoutMs)
   const inventory = connectGrpc(InventoryServiceDefinition, addresses.inventory, timeoutMs)
   const payment = connectGrpc(PaymentServiceDefinition, addresses.payment, timeoutMs)
   const shipping = connectGrpc(ShippingServiceDefinition, addresses.shipping, timeoutMs)
@@ -149,6 +160,7 @@ export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
   }))
   return {
     ...orderCalls(orders, timeoutMs),
+    ...privacyCalls(privacy),
     ...productCalls(inventory),
     ...paymentCalls(payment),
     ...shipmentCalls(shipping),
@@ -163,7 +175,7 @@ export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
       return Object.fromEntries(await Promise.all(states))
     },
     close() {
-      for (const client of [orders, inventory, payment, shipping, ...health.flatMap(({ instances }) => instances)]) client.close()
+      for (const client of [orders, privacy, inventory, payment, shipping, ...health.flatMap(({ instances }) => instances)]) client.close()
     },
   }
 }

@@ -204,3 +204,12 @@ export const DiscrepanciesQuery = Type.Object(
   { after: Type.Optional(text('the next of a page', '^[0-9]{1,15}$')), all: Type.Optional(text('true or false', '^(true|false)$')), limit },
   strict,
 )
+
+const ErasureFields = { user_id: nameOf('a user id', 'u123'), reason: line(200) }
+const dryRun = Type.Boolean({ description: 'true or false' })
+/** A dry run needs no reason; services refuse the other without one. */
+export const EraseBody = Type.Object(
+  { ...ErasureFields, reason: Type.Optional(ErasureFields.reason), dry_run: Type.Optional(dryRun) },
+  { ...strict, description: 'a JSON object with user_id and reason' },
+)
+export const ErasuresQuery = Type.Object({ before: Type.Optional(text('the next of a page', '^[0-9a-f-]{36}$')), limit }, strict)

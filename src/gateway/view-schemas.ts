@@ -157,6 +157,11 @@ export const DiscrepanciesView = Type.Object({
   ),
   next: textOrNull,
 })
+export const ErasureView = Type.Object({
+  ...{ id: textOrNull, user_id: textOrNull, pseudonym: textOrNull, reason: str, asked_by: textOrNull, asked_at: textOrNull },
+  ...{ ended_at: textOrNull, dry_run: Type.Boolean(), erased: int, erasable: int, waiting: int, waiting_orders: Type.Array(str) },
+})
+export const ErasuresView = Type.Object({ erasures: Type.Array(ErasureView), next: textOrNull })
 const ServiceState = Type.Object({ ready: Type.Boolean(), services: Type.Record(str, str) })
 export const ReadyView = ServiceState
 

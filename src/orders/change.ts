@@ -2,7 +2,7 @@ import type { Log } from '../platform/log.ts'
 import { type Answer, done, refused, unknown } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Coordinator } from './coordinator.ts'
-import type { Change, Order } from './order.ts'
+import { type Change, type Order, tellable } from './order.ts'
 import * as store from './store.ts'
 
 const SAVE_TRIES = 10
@@ -23,7 +23,7 @@ export async function changeOrder(
     if ('kind' in decision) return decision
     const saved = await coordinator.save(decision)
     if (saved) {
-      log.info({ order_id: orderId, request_id: order.request_id, ...decision.event?.data }, decision.event?.type)
+      log.info({ order_id: orderId, request_id: order.request_id, ...(decision.event && tellable(decision.event)) }, decision.event?.type)
       return done(await coordinator.run(saved))
     }
   }

@@ -6,7 +6,7 @@ import { type Database, isDatabaseDown } from '../platform/postgres.ts'
 import { inTrace, tracer } from '../platform/tracing.ts'
 import type { FallbackQueue } from './fallback-queue.ts'
 import { alwaysUp, type Health } from './health.ts'
-import { type Change, type Order, STEPS, type StepService } from './order.ts'
+import { type Change, type Order, STEPS, type StepService, tellable } from './order.ts'
 import { DEFAULT_LIMITS, netDelayMs, retryDelayMs } from './parking.ts'
 import { cancelOrder, parkFor, placeOrder, type Services, type Surroundings, settleOrder, undoOrder } from './place-order.ts'
 import * as store from './store.ts'
@@ -206,7 +206,7 @@ function next(order: Order, services: Services, around: Surroundings): Promise<C
 
 function tell(log: Log, { order, event, dueInMs }: Change): void {
   const line = { order_id: order.id, request_id: order.request_id, ...inTrace(order.traceparent) }
-  if (event) log.info({ ...line, ...event.data, ...(order.work && dueInMs && { next_try_in_ms: dueInMs }) }, event.type)
+  if (event) log.info({ ...line, ...tellable(event), ...(order.work && dueInMs && { next_try_in_ms: dueInMs }) }, event.type)
   else log.debug({ ...line, service: order.waiting_service, attempts: order.attempts, next_try_in_ms: dueInMs }, 'still waiting')
 }
 

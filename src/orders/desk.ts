@@ -9,7 +9,7 @@ import type { Coordinator } from './coordinator.ts'
 import { countDead, countParked, type DeskFilter, listDeadOrders } from './desk-store.ts'
 import type { Health } from './health.ts'
 import { orderMessage } from './messages.ts'
-import { type Change, type Order, STEPS, type StepService } from './order.ts'
+import { type Change, type Order, STEPS, type StepService, tellable } from './order.ts'
 import { cancelDead, type Hand, retryDead } from './parking.ts'
 import { getOrders } from './store.ts'
 
@@ -94,7 +94,7 @@ export function deskService({
     const { id } = change.order
     const saved = await coordinator.save(change)
     if (!saved) return unknown(`order ${id} has just moved on; look again`)
-    log.info({ order_id: id, request_id: requestId, ...change.event?.data }, change.event?.type)
+    log.info({ order_id: id, request_id: requestId, ...(change.event && tellable(change.event)) }, change.event?.type)
     return done(saved)
   }
 }

@@ -255,3 +255,10 @@ export function settled(order: Order): Change {
     event: { type: 'order.settled', data: { payment } },
   }
 }
+
+/** What a log may say of an event. Why somebody called an order off are the customer's words: they stand in the database only, where they can be erased. */
+export function tellable({ type, data }: { type: string; data: Record<string, unknown> }): Record<string, unknown> {
+  if (type !== 'order.cancel_requested' && type !== 'order.cancelled') return data
+  const { reason: _, ...rest } = data
+  return rest
+}

@@ -54,10 +54,8 @@ export function ordersService({
         const { order, isNew } = answer.value
         if (isNew) {
           to?.count('comanda_order_events_total', { type: 'order.accepted' })
-          log.info(
-            { order_id: order.id, request_id: order.request_id, ...inTrace(order.traceparent), user_id: order.user_id },
-            'order.accepted',
-          )
+          // Whose it is stands in the database only, where it can be erased.
+          log.info({ order_id: order.id, request_id: order.request_id, ...inTrace(order.traceparent) }, 'order.accepted')
         }
         const open = order.status === 'pending' && !order.waiting_service
         if (open) ends.expect(index, isNew ? coordinator.run(order) : endOf(order.id, signal))

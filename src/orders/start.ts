@@ -3,16 +3,21 @@ import { openBroker } from '../broker/open.ts'
 import { AccessServiceDefinition } from '../gen/comanda/v1/access.ts'
 import { InventoryServiceDefinition } from '../gen/comanda/v1/inventory.ts'
 import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
+import { PrivacyServiceDefinition } from '../gen/comanda/v1/privacy.ts'
+import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
 import { connectGrpc, served, serveGrpc } from '../platform/grpc.ts'
 import { ensureSchema } from '../platform/migrate.ts'
+import { fromWire } from '../platform/outcome.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
 import { productCheck } from './accept.ts'
 import { startCoordinator } from './coordinator.ts'
 import { startDrain } from './drain.ts'
+import { startErasing } from './erase.ts'
 import { openFallbackQueue } from './fallback-queue.ts'
 import { startInbox } from './inbox.ts'
 import { watchOrders } from './metrics.ts'
+import { privacyService } from './privacy.ts'
 import { ordersService } from './service.ts'
 import { connectServices } from './services.ts'
 
@@ -37,22 +42,32 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   const drain = await startDrain({ broker, coordinator, health, db, leaseMs, log })
   const inbox = await startInbox({ broker, coordinator, db, leaseMs, log })
   const watch = watchOrders({ databaseUrl, dataDir: config.dataDir, health, broker })
+  const shipping = connectGrpc(ShippingServiceDefinition, config.grpc.addresses.shipping, config.grpc.timeoutMs)
+  const eraser = {
+    ...{ db, idleMs: config.eraseAfterMs, log },
+    eraseShipments: async (ids: readonly string[]) =>
+      (await shipping.eraseShipments({ commands: ids.map((orderId) => ({ orderId })) })).outcomes.map((outcome) =>
+        fromWire<unknown>(outcome),
+      ),
+  }
+  const erasing = startErasing(eraser)
   const address = `${config.grpc.host}:${config.grpc.ports.orders}`
   const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log, health, broker }), {
     address,
     log,
     faults: config.faults,
-    beside: [served(AccessServiceDefinition, accessService({ db, log }))],
+    beside: [served(AccessServiceDefinition, accessService({ db, log })), served(PrivacyServiceDefinition, privacyService(eraser))],
   })
   return {
     address,
     drain: server.drain,
     async stop() {
-      await Promise.all([server.stop(), coordinator.stop(DRAIN_MS), drain.stop(DRAIN_MS), inbox.stop(DRAIN_MS)])
+      await Promise.all([server.stop(), coordinator.stop(DRAIN_MS), drain.stop(DRAIN_MS), inbox.stop(DRAIN_MS), erasing.stop()])
       await watch.close()
       await broker.close(BROKER_CLOSE_MS)
       services.close()
       catalogue.close()
+      shipping.close()
       await db.close()
     },
   }

@@ -13,6 +13,7 @@ export const SCOPES = {
   'stock:read': 'see products and their stock',
   'stock:write': 'create products, receive and count stock',
   'shipments:write': 'say that shipments were dispatched and delivered',
+  'customers:erase': 'erase what is known of a customer',
   ops: 'the queue, the dead-letter desk, reconciliations, faults on purpose',
 } as const
 export type Scope = keyof typeof SCOPES

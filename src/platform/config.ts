@@ -49,6 +49,7 @@ export type Config = {
   traces: { endpoint: string; share: number }
   drainMs: number
   leaseMs: number
+  eraseAfterMs: number
   reconcileEveryMs: number
   batchMax: number
   /** When orders stops trying. */
@@ -114,6 +115,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     traces: { endpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT, share: Number(values.OTEL_TRACES_SAMPLER_ARG) },
     drainMs: Number(values.DRAIN_MS),
     leaseMs: Number(values.LEASE_MS),
+    eraseAfterMs: Number(values.ERASE_AFTER_MS),
     reconcileEveryMs: Number(values.RECONCILE_EVERY_MS),
     batchMax: Number(values.BATCH_MAX),
     limits: { maxAgeMs: Number(values.PARKED_MAX_AGE_MS), maxAttempts: Number(values.DEAD_AFTER_ATTEMPTS) },

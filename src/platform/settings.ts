@@ -144,6 +144,13 @@ export const SETTINGS = {
     default: '10',
     meaning: 'Work refused, or failed for a reason nobody foresaw, so often is laid on the dead-letter desk',
   },
+  ERASE_AFTER_MS: {
+    for: 'orders',
+    kind: 'integer',
+    default: '86400000',
+    meaning:
+      'An order with an idempotency key is erased (`comanda customers erase`) this long after its last change: a late repeat of its request must not place it again',
+  },
   RECONCILE_EVERY_MS: {
     for: 'payment',
     kind: 'integer',

@@ -8,6 +8,7 @@ import type { Database } from '../platform/postgres.ts'
 import { inTrace } from '../platform/tracing.ts'
 import type { Carrier } from './carrier.ts'
 import { createShipments } from './create.ts'
+import { eraseShipments } from './erase.ts'
 import type { Relay } from './relay.ts'
 import { type Move, malformed, shipmentId } from './shipment.ts'
 import * as store from './store.ts'
@@ -50,6 +51,13 @@ export function shippingService({ db, carrier, relay, log }: Dependencies): Serv
     },
     dispatchShipments: ({ commands }) => moveAll(commands, 'dispatch'),
     deliverShipments: ({ commands }) => moveAll(commands, 'deliver'),
+    async eraseShipments({ commands }) {
+      const ids = commands.map((command) => command.orderId)
+      const found = ids.every(isUuid) ? await eraseShipments(db, ids) : []
+      const answers = ids.map((_, i): Answer<store.ShipmentRow[]> => found[i] ?? refused('invalid_shipment', 'the order id must be a UUID'))
+      tellAll('shipments erased', commands, answers)
+      return { outcomes: answers.map((answer) => toWire(answer, (rows) => ({ shipments: rows.map(shipmentMessage) }))) }
+    },
     async getShipments({ shipmentIds }) {
       const found = await store.getShipments(db, shipmentIds)
       return { shipments: shipmentIds.flatMap((id) => found.get(id) ?? []).map(shipmentMessage) }

@@ -123,6 +123,19 @@ export interface GetShipmentsResponse {
   shipments: Shipment[];
 }
 
+export interface EraseShipmentsRequest {
+  commands: EraseShipmentsCommand[];
+}
+
+export interface EraseShipmentsCommand {
+  orderId: string;
+  requestId: string;
+}
+
+export interface EraseShipmentsResponse {
+  outcomes: OrderShipmentsOutcome[];
+}
+
 function createBaseShipment(): Shipment {
   return {
     id: "",
@@ -1535,6 +1548,183 @@ export const GetShipmentsResponse: MessageFns<GetShipmentsResponse> = {
   },
 };
 
+function createBaseEraseShipmentsRequest(): EraseShipmentsRequest {
+  return { commands: [] };
+}
+
+export const EraseShipmentsRequest: MessageFns<EraseShipmentsRequest> = {
+  encode(message: EraseShipmentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.commands) {
+      EraseShipmentsCommand.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EraseShipmentsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEraseShipmentsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.commands.push(EraseShipmentsCommand.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EraseShipmentsRequest>): EraseShipmentsRequest {
+    return EraseShipmentsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EraseShipmentsRequest>): EraseShipmentsRequest {
+    const message = createBaseEraseShipmentsRequest();
+    message.commands = object.commands?.map((e) => EraseShipmentsCommand.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEraseShipmentsCommand(): EraseShipmentsCommand {
+  return { orderId: "", requestId: "" };
+}
+
+export const EraseShipmentsCommand: MessageFns<EraseShipmentsCommand> = {
+  encode(message: EraseShipmentsCommand, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.orderId !== "") {
+      writer.uint32(10).string(message.orderId);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EraseShipmentsCommand {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEraseShipmentsCommand();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.orderId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EraseShipmentsCommand>): EraseShipmentsCommand {
+    return EraseShipmentsCommand.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EraseShipmentsCommand>): EraseShipmentsCommand {
+    const message = createBaseEraseShipmentsCommand();
+    message.orderId = object.orderId ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseEraseShipmentsResponse(): EraseShipmentsResponse {
+  return { outcomes: [] };
+}
+
+export const EraseShipmentsResponse: MessageFns<EraseShipmentsResponse> = {
+  encode(message: EraseShipmentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.outcomes) {
+      OrderShipmentsOutcome.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EraseShipmentsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEraseShipmentsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.outcomes.push(OrderShipmentsOutcome.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EraseShipmentsResponse>): EraseShipmentsResponse {
+    return EraseShipmentsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EraseShipmentsResponse>): EraseShipmentsResponse {
+    const message = createBaseEraseShipmentsResponse();
+    message.outcomes = object.outcomes?.map((e) => OrderShipmentsOutcome.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 /** ShippingService owns shipments: one per order and location, with the id "<order id>-<number>". */
 export type ShippingServiceDefinition = typeof ShippingServiceDefinition;
 export const ShippingServiceDefinition = {
@@ -1586,6 +1776,15 @@ export const ShippingServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Forgets to whom the shipments of orders went. Refused while one of them is still to leave or to arrive; repeats change nothing. */
+    eraseShipments: {
+      name: "EraseShipments",
+      requestType: EraseShipmentsRequest as typeof EraseShipmentsRequest,
+      requestStream: false,
+      responseType: EraseShipmentsResponse as typeof EraseShipmentsResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -1615,6 +1814,11 @@ export interface ShippingServiceImplementation<CallContextExt = {}> {
     request: GetShipmentsRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetShipmentsResponse>>;
+  /** Forgets to whom the shipments of orders went. Refused while one of them is still to leave or to arrive; repeats change nothing. */
+  eraseShipments(
+    request: EraseShipmentsRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<EraseShipmentsResponse>>;
 }
 
 export interface ShippingServiceClient<CallOptionsExt = {}> {
@@ -1643,6 +1847,11 @@ export interface ShippingServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetShipmentsRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetShipmentsResponse>;
+  /** Forgets to whom the shipments of orders went. Refused while one of them is still to leave or to arrive; repeats change nothing. */
+  eraseShipments(
+    request: DeepPartial<EraseShipmentsRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<EraseShipmentsResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
