@@ -5,7 +5,8 @@ import { limitBatches } from './platform/batched.ts'
 import { type Config, DATABASES, type DatabaseName, readConfig, type ServiceName } from './platform/config.ts'
 import { type Databases, findDatabases } from './platform/databases.ts'
 import { refuseToBeOpen } from './platform/exposure.ts'
-import { type Log, openLog } from './platform/log.ts'
+import { type Log, openLog, silentLog } from './platform/log.ts'
+import { useMutualTls } from './platform/mutual-tls.ts'
 import type { RunningService, StartService } from './platform/service.ts'
 import { trustAlso } from './platform/trust.ts'
 import { version } from './platform/version.ts'
@@ -31,6 +32,7 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
   if (names === 'all') {
     // Before anything is started for nothing.
     refuseToBeOpen(config.gateway)
+    await useMutualTls(config.grpc.tls, { who: ['operator'], log: silentLog() })
     const { supervise } = await import('./supervisor/supervisor.ts')
     return supervise(config, { module: fileURLToPath(import.meta.url), env: process.env })
   }
@@ -47,6 +49,7 @@ export async function serve(names: readonly ServiceName[] | 'all', config: Confi
       log = await openLog({ service: name, ...config.log })
       telemetry ??= await startTelemetry(names, config, log)
       exitOnTheUnforeseen(log)
+      if (name === names[0]) await useMutualTls(config.grpc.tls, { who: names, log })
       const start = await START[name]()
       const { urls } = databases
       const databaseUrl = name === 'gateway' ? '' : urls[name]

@@ -1,5 +1,6 @@
 import { Argument, type Command } from 'commander'
-import { type Config, SERVICES, type ServiceName } from '../platform/config.ts'
+import { type Config, type OwnerName, SERVICES, type ServiceName } from '../platform/config.ts'
+import { silentLog } from '../platform/log.ts'
 import { isListening } from './doctor/databases.ts'
 import { Failure, oneLine, quietExit } from './failure.ts'
 import { settings } from './options.ts'
@@ -20,6 +21,10 @@ export function healthCommand(program: Command): void {
     .addArgument(new Argument('[services...]', 'which').choices([...SERVICES]))
     .action(async (names: ServiceName[], _options: object, command: Command) => {
       const config = settings()
+      if (config.grpc.tls) {
+        const { useMutualTls } = await import('../platform/mutual-tls.ts')
+        await useMutualTls(config.grpc.tls, { who: ['operator'], log: silentLog() })
+      }
       const asked = names.length > 0 ? names : await whoListens(config)
       const answers = await Promise.all(asked.map(async (name) => ({ name, says: await ask(name, config) })))
       const terminal = terminalOf(command)
@@ -51,7 +56,7 @@ async function ask(name: ServiceName, config: Config): Promise<string> {
   const { host, port } = placeOf(name, config)
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
   try {
-    return await (name === 'gateway' ? askGateway(address) : askService(address))
+    return await (name === 'gateway' ? askGateway(address) : askService(address, name))
   } catch (error) {
     return oneLine(error)
   }
@@ -62,11 +67,11 @@ async function askGateway(address: string): Promise<string> {
   return status === 200 ? 'serving' : `answers ${status}`
 }
 
-async function askService(address: string): Promise<string> {
+async function askService(address: string, service: OwnerName): Promise<string> {
   // Loaded here only: every other command starts without gRPC.
   const { connectGrpc } = await import('../platform/grpc.ts')
   const { HealthDefinition } = await import('nice-grpc-server-health')
-  const client = connectGrpc(HealthDefinition, address, ANSWER_MS)
+  const client = connectGrpc(HealthDefinition, address, { timeoutMs: ANSWER_MS, service })
   try {
     const { status } = await client.check({ service: '' })
     return status === SERVING ? 'serving' : 'not serving'

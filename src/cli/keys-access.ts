@@ -3,6 +3,7 @@ import { AccessServiceDefinition } from '../gen/comanda/v1/access.ts'
 import type { Config } from '../platform/config.ts'
 import { connectGrpc, type GrpcClient, isUnavailable } from '../platform/grpc.ts'
 import { silentLog } from '../platform/log.ts'
+import { useMutualTls } from '../platform/mutual-tls.ts'
 import { isDatabaseDown, openDatabase, sqlState } from '../platform/postgres.ts'
 import { trustAlso } from '../platform/trust.ts'
 import { oneLine } from './failure.ts'
@@ -11,12 +12,13 @@ import { oneLine } from './failure.ts'
 export type Keys = Pick<GrpcClient<AccessServiceDefinition>, 'createKeys' | 'listKeys' | 'revokeKeys'>
 
 /** On the database where one is named: the first key can be made before anything runs, once `migrations/` of orders were applied. */
-export function openKeys({
+export async function openKeys({
   databaseUrls,
   grpc,
   caCertificates,
-}: Pick<Config, 'databaseUrls' | 'grpc' | 'caCertificates'>): Keys & { close(): Promise<void> } {
+}: Pick<Config, 'databaseUrls' | 'grpc' | 'caCertificates'>): Promise<Keys & { close(): Promise<void> }> {
   if (databaseUrls.orders === '') {
+    await useMutualTls(grpc.tls, { who: ['operator'], log: silentLog() })
     const { close, ...client } = connectGrpc(AccessServiceDefinition, grpc.addresses.orders, grpc.timeoutMs)
     return { ...client, close: async () => close() }
   }

@@ -156,7 +156,7 @@ const json = ({ id, name, scopes: may, userId, createdAt, expiresAt, revokedAt, 
 async function withKeys(action: (access: Keys) => Promise<void>): Promise<void> {
   // Loaded here only: the services' code would slow every other command's start.
   const { openKeys, whyNotReached } = await import('./keys-access.ts')
-  const access = openKeys(settings())
+  const access = await openKeys(settings())
   try {
     await action(access)
   } catch (error) {

@@ -2,6 +2,7 @@ import { Command, CommanderError, type OutputConfiguration } from 'commander'
 import { version } from '../platform/version.ts'
 import { auditCommand } from './audit.ts'
 import { batchCommand } from './batch.ts'
+import { certsCommand } from './certs.ts'
 import { customersCommand } from './customers.ts'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
@@ -55,6 +56,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     faultCommand,
     keysCommand,
     customersCommand,
+    certsCommand,
     demoCommand,
     migrateCommand,
     healthCommand,

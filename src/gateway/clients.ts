@@ -156,7 +156,9 @@ export function connectClients({ addresses, timeoutMs }: Config['grpc']) {
   // Each instance for itself: one that is just being stopped says that it is not serving, and the service is there all the same.
   const health = OWNERS.map((owner) => ({
     owner,
-    instances: addresses[owner].split(',').map((address) => connectGrpc(HealthDefinition, address, HEALTH_MS)),
+    instances: addresses[owner]
+      .split(',')
+      .map((address) => connectGrpc(HealthDefinition, address, { timeoutMs: HEALTH_MS, service: owner })),
   }))
   return {
     ...orderCalls(orders, timeoutMs),

@@ -16,8 +16,9 @@ type Control = GrpcClient<FaultControlServiceDefinition>
 const FAULTS_MS = 2_000
 
 export function connectFaultControl({ addresses }: Pick<Config['grpc'], 'addresses'>) {
-  const connect = (address: string) => connectGrpc(FaultControlServiceDefinition, address, FAULTS_MS)
-  const controls = new Map(OWNERS.map((owner) => [owner, addresses[owner].split(',').map(connect)]))
+  const connect = (service: OwnerName) =>
+    addresses[service].split(',').map((address) => connectGrpc(FaultControlServiceDefinition, address, { timeoutMs: FAULTS_MS, service }))
+  const controls = new Map(OWNERS.map((owner) => [owner, connect(owner)]))
 
   /** Every instance of the service: a fault of a service is one of them all. @throws when none can be reached. */
   async function ask<T>(service: OwnerName, call: (control: Control) => Promise<T>): Promise<T[]> {

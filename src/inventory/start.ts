@@ -14,7 +14,12 @@ export const startInventory: StartService = async ({ config, databaseUrl, log })
   const db = openDatabase(databaseUrl, { applicationName: 'comanda inventory' })
   const address = `${config.grpc.host}:${config.grpc.ports.inventory}`
   const watch = watchDatabase(databaseUrl, { products: { read: readInventoryMetrics, everyMs: CATALOGUE_EVERY_MS } })
-  const server = await serveGrpc(InventoryServiceDefinition, inventoryService({ db, log }), { address, log, faults: config.faults })
+  const server = await serveGrpc(InventoryServiceDefinition, inventoryService({ db, log }), {
+    address,
+    log,
+    faults: config.faults,
+    reflection: config.grpc.reflection,
+  })
   return {
     address,
     drain: server.drain,

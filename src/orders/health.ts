@@ -55,22 +55,35 @@ export function breakerFor({ service, probe, random, log }: Options): Breaker {
   let tries = 0
   let backAt = Number.NEGATIVE_INFINITY
   let asking: Promise<boolean> | undefined
+  /** What was heard last when it did not answer, and what of it the log was told since it is down. */
+  let reason = ''
+  const told = new Set<string>()
   let timer: NodeJS.Timeout | undefined
 
   // One question at a time, whoever asks.
   const isWell = (): Promise<boolean> => {
     asking ??= probe()
-      .catch(() => false)
+      .catch((error: unknown) => {
+        reason = whyNot(error)
+        return false
+      })
       .finally(() => {
         asking = undefined
       })
     return asking
   }
 
+  const tell = (what: string) => {
+    told.add(reason)
+    log.warn({ service, reason }, what)
+  }
+
   const become = (state: 'up' | 'down') => {
     isDown = state === 'down'
     if (state === 'up') backAt = performance.now()
-    log[isDown ? 'warn' : 'info']({ service }, isDown ? `${service} is down: orders that need it are parked` : `${service} is back`)
+    told.clear()
+    if (isDown) tell(`${service} is down: orders that need it are parked`)
+    else log.info({ service }, `${service} is back`)
     for (const listener of listeners) listener(state)
   }
 
@@ -88,6 +101,8 @@ export function breakerFor({ service, probe, random, log }: Options): Breaker {
     timer = setTimeout(async () => {
       const isBack = await isWell()
       if (isClosed || !isDown) return
+      // It was gone, now it is there and its certificate is none of ours: that is for someone to know.
+      if (!isBack && !told.has(reason)) tell(`${service} is still down`)
       if (!isBack) return probeLater()
       // On trial: the first call that fails opens the circuit again, with a longer pause.
       failures = FAILURES_TO_OPEN - 1
@@ -120,6 +135,7 @@ export function breakerFor({ service, probe, random, log }: Options): Breaker {
         return value
       } catch (error) {
         if (isUnavailable(error)) {
+          reason = whyNot(error)
           failures++
           if (failures >= FAILURES_TO_OPEN) open()
           else void ask()
@@ -135,6 +151,12 @@ export function breakerFor({ service, probe, random, log }: Options): Breaker {
       clearTimeout(timer)
     },
   }
+}
+
+/** For the log: of several instances what the first said, such as "certificate has expired". */
+function whyNot(error: unknown): string {
+  const first = error instanceof AggregateError ? error.errors[0] : error
+  return (first as Error)?.message ?? String(first)
 }
 
 export function healthOf(breakers: Record<StepService, Breaker>): Health {

@@ -81,7 +81,7 @@ const SERVING = 1
 
 /** A breaker that asks the standard health check of each instance: a service is down when none answers. */
 function watch(service: StepService, address: string, log: Log): { breaker: Breaker; close(): void } {
-  const instances = address.split(',').map((one) => connectGrpc(HealthDefinition, one, PROBE_MS))
+  const instances = address.split(',').map((one) => connectGrpc(HealthDefinition, one, { timeoutMs: PROBE_MS, service }))
   const isServing = async (instance: (typeof instances)[number]) => {
     const { status } = await instance.check({ service: '' })
     if (status !== SERVING) throw new Error('not serving')

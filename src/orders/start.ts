@@ -57,6 +57,7 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
     log,
     faults: config.faults,
     beside: [served(AccessServiceDefinition, accessService({ db, log })), served(PrivacyServiceDefinition, privacyService(eraser))],
+    reflection: config.grpc.reflection,
   })
   return {
     address,

@@ -32,6 +32,7 @@ export const startPayment: StartService = async ({ config, databaseUrl, log }) =
     address,
     log,
     faults: config.faults,
+    reflection: config.grpc.reflection,
   })
   return {
     address,

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { CertificateFiles } from './certificates.ts'
 import { problemWith } from './setting-kinds.ts'
 import { SETTINGS, type Setting } from './settings.ts'
 
@@ -29,6 +30,9 @@ export type Config = {
     ports: Record<OwnerName, number> /** One address, or several with commas. */
     addresses: Record<OwnerName, string>
     timeoutMs: number
+    /** `{service}` in a name stands for who reads it. Undefined: plain. */
+    tls?: CertificateFiles | undefined
+    reflection?: 'on' | 'off'
   }
   /** Empty: embedded. */
   databaseUrls: Record<DatabaseName, string>
@@ -81,6 +85,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   if (values.COMANDA_FAULTS === 'on' && isProduction(values.NODE_ENV)) {
     problems.push(`COMANDA_FAULTS is "on", but NODE_ENV is "${values.NODE_ENV}": faults on purpose have no place in production`)
   }
+  const tlsFiles = { cert: values.GRPC_TLS_CERT_FILE, key: values.GRPC_TLS_KEY_FILE, ca: values.GRPC_TLS_CA_FILE }
+  const named = Object.values(tlsFiles).filter(Boolean).length
+  if (named === 1 || named === 2) {
+    problems.push('of GRPC_TLS_CERT_FILE, GRPC_TLS_KEY_FILE and GRPC_TLS_CA_FILE some are set and some not: set all three, or none')
+  }
   if (problems.length > 0) throw new ConfigError(problems)
   const perOwner = <T>(make: (upper: Uppercase<OwnerName>) => T) =>
     Object.fromEntries(OWNERS.map((owner) => [owner, make(owner.toUpperCase() as Uppercase<OwnerName>)])) as Record<OwnerName, T>
@@ -99,6 +108,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       ports: perOwner((owner) => Number(values[`${owner}_PORT`])),
       addresses: perOwner((owner) => values[`${owner}_ADDRESS`] || `${values.GRPC_HOST}:${values[`${owner}_PORT`]}`),
       timeoutMs: Number(values.RPC_TIMEOUT_MS),
+      tls: named === 3 ? tlsFiles : undefined,
+      reflection: (values.GRPC_REFLECTION as 'on' | 'off' | '') || (isProduction(values.NODE_ENV) ? 'off' : 'on'),
     },
     databaseUrls: {
       ...perOwner((owner) => withPassword(values[`${owner}_DATABASE_URL`], values.DATABASE_PASSWORD)),

@@ -8,6 +8,7 @@ import {
   createChannel,
   createClientFactory,
   createServer,
+  type Server,
   ServerError,
   type ServerMiddleware,
   type ServiceImplementation,
@@ -17,11 +18,13 @@ import { type DeadlineOptions, deadlineMiddleware } from 'nice-grpc-client-middl
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health'
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection'
 import { FaultControlServiceDefinition } from '../gen/comanda/v1/faults.ts'
-import type { Config } from './config.ts'
+import { homeOf } from './callers.ts'
+import type { Config, OwnerName } from './config.ts'
 import { addWithFaults } from './fault-server.ts'
 import type { Log } from './log.ts'
 import { measureMade, measureServed } from './measured-calls.ts'
 import { meter } from './metrics.ts'
+import { type MutualTls, mutualTls, tellWhoIsTurnedAway } from './mutual-tls.ts'
 import { isDatabaseDown } from './postgres.ts'
 import { traceMade, traceServed } from './traced-calls.ts'
 import { tracer } from './tracing.ts'
@@ -66,14 +69,22 @@ export const served = <S extends CompatServiceDefinition>(definition: S, impleme
   implementation,
 })
 
-/** `beside`: smaller services at the same address, struck by the same faults. */
-type ServeOptions = { address: string; log: Log; faults?: Config['faults']; beside?: readonly Served[] }
+type ServeOptions = {
+  address: string
+  log: Log
+  faults?: Config['faults']
+  /** Whether it tells what can be called, and how: for tools, not in production. */
+  reflection?: Config['grpc']['reflection']
+  /** Smaller services at the same address, struck by the same faults. */
+  beside?: readonly Served[]
+  tls?: MutualTls | undefined
+}
 
-/** Serves one service with standard health checking and reflection; open to faults on purpose when they are on. @throws when the address is taken. */
+/** Serves one service with standard health checking; open to faults on purpose when they are on. @throws when the address is taken. */
 export async function serveGrpc<S extends CompatServiceDefinition>(
   definition: S,
   implementation: ServiceImplementation<S>,
-  { address, log, faults = 'off', beside = [] }: ServeOptions,
+  { address, log, faults = 'off', reflection = 'off', beside = [], tls = mutualTls() }: ServeOptions,
 ): Promise<GrpcServer> {
   const other = transportOf(address)
   if (other) return other.serve(definition, implementation, { address, log })
@@ -90,13 +101,9 @@ export async function serveGrpc<S extends CompatServiceDefinition>(
     for (const one of all) server.add(one.definition, one.implementation as never)
     server.add(HealthDefinition, HealthServiceImpl(health))
   }
-  const descriptors = await readFile(new URL('../gen/descriptors.binpb', import.meta.url))
-  const names = [
-    ...all.map((one) => String((one.definition as { fullName?: string }).fullName)),
-    ...(faults === 'on' ? [FaultControlServiceDefinition.fullName] : []),
-  ]
-  server.add(ServerReflectionService, ServerReflection(descriptors, names))
-  const port = await server.listen(address)
+  if (reflection === 'on')
+    await addReflection(server, [...all.map(nameOf), ...(faults === 'on' ? [FaultControlServiceDefinition.fullName] : [])])
+  const port = tls ? await tellWhoIsTurnedAway(log, () => server.listen(address, tls.server(log))) : await server.listen(address)
   return {
     port,
     drain,
@@ -108,6 +115,13 @@ export async function serveGrpc<S extends CompatServiceDefinition>(
     },
   }
 }
+
+async function addReflection(server: Server, names: string[]): Promise<void> {
+  const descriptors = await readFile(new URL('../gen/descriptors.binpb', import.meta.url))
+  server.add(ServerReflectionService, ServerReflection(descriptors, names))
+}
+
+const nameOf = ({ definition }: Pick<Served, 'definition'>) => String((definition as { fullName?: string }).fullName)
 
 function tellErrors(log: Log): ServerMiddleware {
   return async function* (call, context) {
@@ -157,15 +171,25 @@ function targetOf(address: string): string {
   return `${isIPv4(address.slice(0, address.indexOf(':'))) ? 'ipv4' : 'ipv6'}:${address}`
 }
 
+/** Deadline of a call; `service` says whose health check it is, and the like: what each service has. */
+type Calls = number | { timeoutMs: number; service: OwnerName; tls?: MutualTls | undefined }
+
 /**
  * A client with a deadline on every call. Connects by itself, and again when the service comes back. Calls go round the instances of the
- * service, and from a dead one to the next.
+ * service, and from a dead one to the next. With mutual TLS it speaks only to who has that service's certificate, at whatever address.
  */
-export function connectGrpc<S extends CompatServiceDefinition>(definition: S, address: string, timeoutMs: number): GrpcClient<S> {
+export function connectGrpc<S extends CompatServiceDefinition>(definition: S, address: string, calls: Calls): GrpcClient<S> {
+  const {
+    timeoutMs,
+    tls = mutualTls(),
+    service = homeOf(nameOf({ definition })),
+  } = typeof calls === 'number' ? { timeoutMs: calls } : calls
   const other = transportOf(address)
   if (other) return other.connect(definition, address, timeoutMs)
-  const channel = createChannel(targetOf(address), ChannelCredentials.createInsecure(), {
+  if (tls && !service) throw new Error(`whose ${nameOf({ definition })} is meant must be said`)
+  const channel = createChannel(targetOf(address), tls?.channel ?? ChannelCredentials.createInsecure(), {
     ...CHANNEL_OPTIONS,
+    ...(tls && service && { 'grpc.ssl_target_name_override': service }),
     'grpc.service_config': JSON.stringify({
       ...FAIL_OVER,
       loadBalancingConfig: address.includes(',') ? AROUND_THE_HANGING : ROUND_ROBIN,

@@ -5,6 +5,7 @@ export type Kind =
   | 'port'
   | 'http'
   | 'share'
+  | 'file'
   | 'folder'
   | 'url'
   | 'broker'
@@ -41,6 +42,8 @@ export function problemWith(name: string, kind: Kind, value: string): string | u
       return /^https?:\/\/./.test(value) && URL.canParse(value) ? undefined : says('a URL that starts with http:// or https://')
     case 'share':
       return /^(0|1|0?\.\d+)$/.test(value) ? undefined : says('a share from 0 to 1')
+    // What is in it is looked at where it is read.
+    case 'file':
     case 'secret':
       return undefined
     case 'level':

@@ -33,6 +33,26 @@ export const SETTINGS = {
   PAYMENT_PORT: { for: 'payment', kind: 'port', default: '15053', meaning: 'gRPC port of payment' },
   SHIPPING_PORT: { for: 'shipping', kind: 'port', default: '15054', meaning: 'gRPC port of shipping' },
   GRPC_HOST: { for: 'services', kind: 'host', default: '127.0.0.1', meaning: 'Address the gRPC services listen on' },
+  GRPC_TLS_CERT_FILE: {
+    for: 'all',
+    kind: 'file',
+    default: '',
+    meaning:
+      "TLS between services (docs/SECURITY.md): file (PEM) with this process's certificate, whose DNS name is the service's; {service} in it stands for that name",
+  },
+  GRPC_TLS_KEY_FILE: { for: 'all', kind: 'file', default: '', meaning: 'File with the key of that certificate, likewise' },
+  GRPC_TLS_CA_FILE: {
+    for: 'all',
+    kind: 'file',
+    default: '',
+    meaning: 'File with the CAs whose certificates are believed between services; all three files or none',
+  },
+  GRPC_REFLECTION: {
+    for: 'services',
+    kind: 'flag',
+    default: '',
+    meaning: 'gRPC reflection, for tools such as grpcurl: on, off; when unset on, and off with NODE_ENV=production',
+  },
   ORDERS_ADDRESS: {
     for: 'gateway, shipping',
     kind: 'addresses',
@@ -185,5 +205,10 @@ export const SETTINGS = {
     default: '',
     meaning: 'Faults on purpose (docs/FAULTS.md): on, off; when unset on only in `serve all` on its own PostgreSQL and loopback addresses',
   },
-  NODE_ENV: { for: 'all', kind: 'word', default: '', meaning: '`production`: the start is refused when COMANDA_FAULTS is on' },
+  NODE_ENV: {
+    for: 'all',
+    kind: 'word',
+    default: '',
+    meaning: '`production`: the start is refused when COMANDA_FAULTS is on; no gRPC reflection unless asked for',
+  },
 } as const satisfies Record<string, Setting>

@@ -42,6 +42,7 @@ export const startShipping: StartService = async ({ config, databaseUrl, log }) 
     address,
     log,
     faults: config.faults,
+    reflection: config.grpc.reflection,
   })
   return {
     address,

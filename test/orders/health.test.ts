@@ -2,9 +2,10 @@ import { ClientError, Status } from 'nice-grpc'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { breakerFor, ServiceDownError } from '../../src/orders/health.ts'
 import { silentLog } from '../../src/platform/log.ts'
+import { loggedLines } from '../support/log.ts'
 
 /** A breaker on a service that a test switches; the health check answers what the service is. */
-function watched({ random = 0 } = {}) {
+function watched({ random = 0, log = silentLog() } = {}) {
   const service = { isUp: true, probes: 0, answer: (): boolean | Promise<boolean> => service.isUp }
   const changes: string[] = []
   const breaker = breakerFor({
@@ -14,7 +15,7 @@ function watched({ random = 0 } = {}) {
       return service.answer()
     },
     random: () => random,
-    log: silentLog(),
+    log,
   })
   breaker.onChange((state) => changes.push(state))
   onTestFinished(() => breaker.close())
@@ -32,6 +33,15 @@ describe('a service', () => {
     const call = vi.fn(async () => 'answer')
     await expect(breaker.execute(call)).rejects.toThrow(ServiceDownError)
     expect(call).not.toHaveBeenCalled()
+  })
+
+  it('that is known to be down is so with what was heard from it, for who reads the log', async () => {
+    const { log, lines } = loggedLines()
+    const { service, fail, becomes } = watched({ log })
+    service.answer = () => Promise.reject(new Error('certificate has expired'))
+    await fail()
+    await becomes('down')
+    expect(lines()).toContainEqual(expect.objectContaining({ service: 'payment', reason: 'certificate has expired' }))
   })
 
   it('that is well in spite of a failed call is called on', async () => {

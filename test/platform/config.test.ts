@@ -25,6 +25,20 @@ describe('the settings', () => {
     expect(config.dataDir).toBe(resolve('./data'))
   })
 
+  it('of TLS between services are three, or none', () => {
+    const files = { GRPC_TLS_CERT_FILE: 'a.crt', GRPC_TLS_KEY_FILE: 'a.key', GRPC_TLS_CA_FILE: 'ca.crt' }
+    expect(readConfig({}).grpc.tls).toBeUndefined()
+    expect(readConfig(files).grpc.tls).toEqual({ cert: 'a.crt', key: 'a.key', ca: 'ca.crt' })
+    for (const name of Object.keys(files))
+      expect(problems({ ...files, [name]: '' })).toEqual([expect.stringMatching(/^of GRPC_TLS_CERT_FILE, .+ set all three, or none$/)])
+  })
+
+  it('leave reflection off in production, unless it is asked for', () => {
+    expect(readConfig({}).grpc.reflection).toBe('on')
+    expect(readConfig({ NODE_ENV: 'production' }).grpc.reflection).toBe('off')
+    expect(readConfig({ NODE_ENV: 'production', GRPC_REFLECTION: 'on' }).grpc.reflection).toBe('on')
+  })
+
   it('are refused with all that is wrong at once, each by its name', () => {
     const wrong = {
       GATEWAY_PORT: '99999',

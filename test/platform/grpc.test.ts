@@ -1,6 +1,8 @@
 import { constants, createServer as createHttp2Server } from 'node:http2'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { ChannelCredentials, type ClientDuplexStream, makeGenericClientConstructor } from '@grpc/grpc-js'
 import { ServerError, Status } from 'nice-grpc'
+import { ServerReflectionService } from 'nice-grpc-server-reflection'
 import { afterEach, describe, expect, it } from 'vitest'
 import { InventoryServiceDefinition, Product } from '../../src/gen/comanda/v1/inventory.ts'
 import { connectGrpc, type GrpcClient, type GrpcServer, isUnavailable, serveGrpc } from '../../src/platform/grpc.ts'
@@ -19,12 +21,12 @@ const log = await openLog({ service: 'inventory', dir: temporaryFolder('grpc'), 
 type Methods = Partial<Record<keyof typeof InventoryServiceDefinition.methods, () => Promise<unknown>>>
 
 /** An inventory with just these methods. */
-async function serve(methods: Methods, address = '127.0.0.1:0'): Promise<GrpcServer> {
+async function serve(methods: Methods, address = '127.0.0.1:0', more: { reflection?: 'on' | 'off' } = {}): Promise<GrpcServer> {
   const none = async () => {
     throw new ServerError(Status.UNIMPLEMENTED, 'not in this test')
   }
   const rest = Object.fromEntries(Object.keys(InventoryServiceDefinition.methods).map((name) => [name, none]))
-  const server = await serveGrpc(InventoryServiceDefinition, { ...rest, ...methods } as never, { address, log })
+  const server = await serveGrpc(InventoryServiceDefinition, { ...rest, ...methods } as never, { address, log, ...more })
   open.push(server)
   return server
 }
@@ -181,9 +183,26 @@ it('what a service itself calls an internal error is none of the connection', as
 
 it('a message above 16 MiB is refused before anything is done, and the next call goes through', async () => {
   const one = await instance('one')
-  const inventory = client(one.address)
+  const inventory = connectGrpc(InventoryServiceDefinition, one.address, 25_000)
+  open.push({ stop: async () => inventory.close() })
   const productIds = Array.from({ length: 17 }, () => 'x'.repeat(1024 * 1024))
   await expect(inventory.getProducts({ productIds })).rejects.toMatchObject({ code: Status.RESOURCE_EXHAUSTED })
   expect(one.calls).toBe(0)
   expect(await whoAnswers(inventory)).toBe('one')
+})
+
+it('a service tells what can be called only when it is told to', async () => {
+  const Reflection = makeGenericClientConstructor(ServerReflectionService as never, 'ServerReflection')
+  const answer = async (reflection: 'on' | 'off' | undefined) => {
+    const server = await serve({}, undefined, reflection && { reflection })
+    const client = new Reflection(`127.0.0.1:${server.port}`, ChannelCredentials.createInsecure())
+    open.push({ stop: async () => client.close() })
+    const call = (client as unknown as { serverReflectionInfo(): ClientDuplexStream<unknown, unknown> }).serverReflectionInfo()
+    call.on('error', () => {}).end()
+    const { code } = await new Promise<{ code: Status }>((resolve) => call.on('status', resolve).resume())
+    return code
+  }
+  expect(await answer('on')).toBe(Status.OK)
+  expect(await answer('off')).toBe(Status.UNIMPLEMENTED)
+  expect(await answer(undefined)).toBe(Status.UNIMPLEMENTED)
 })
