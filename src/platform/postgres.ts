@@ -103,18 +103,27 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   pool.on('connect', (client) => client.on('error', () => {}))
   const endWatch = isMeasured ? watchPool(pool, applicationName.replace(/^comanda /, '')) : undefined
 
+  const plans = namesOfPlans()
   return {
     async query<Row>(statement: Statement): Promise<Row[]> {
-      const result = await pool.query(statement)
-      return result.rows as Row[]
+      for (let attempt = 1; ; attempt++) {
+        const known = plans.generation
+        try {
+          return (await pool.query(plans.named(statement))).rows as Row[]
+        } catch (error) {
+          if (attempt >= MAX_TRIES || !plans.areStale(error, known)) throw error
+        }
+      }
     },
     async transaction(work, { retryOn = [] } = {}) {
       for (let attempt = 1; ; attempt++) {
+        const known = plans.generation
         try {
-          return await runOnce(pool, work)
+          return await runOnce(pool, work, plans.named)
         } catch (error) {
           const state = sqlState(error) ?? ''
-          if (attempt >= MAX_TRIES || !(RETRY.has(state) || retryOn.includes(state))) throw error
+          const again = plans.areStale(error, known) || RETRY.has(state) || retryOn.includes(state)
+          if (attempt >= MAX_TRIES || !again) throw error
         }
       }
     },
@@ -139,7 +148,26 @@ function watchPool(pool: pg.Pool, name: string): (() => void) | undefined {
   )
 }
 
-async function runOnce<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
+/**
+ * A migration gave a table another column while `select *` of it was prepared: PostgreSQL then refuses that plan, before anything is done, for as long as the
+ * connection lives. Under another name it is prepared anew, on each connection.
+ */
+function namesOfPlans() {
+  const plans = {
+    generation: 0,
+    named: (statement: Statement): Statement =>
+      plans.generation === 0 ? statement : { ...statement, name: `${statement.name}-${plans.generation}` },
+    /** Whether a statement of this generation failed for that reason, and is to be sent again. */
+    areStale(error: unknown, generation: number): boolean {
+      if (sqlState(error) !== '0A000' || !(error as Error).message.includes('cached plan')) return false
+      if (generation === plans.generation) plans.generation++
+      return true
+    },
+  }
+  return plans
+}
+
+async function runOnce<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>, named: (statement: Statement) => Statement): Promise<T> {
   const client = await pool.connect()
   const sent: Promise<unknown>[] = []
   const send = (statement: Statement | string) => {
@@ -152,8 +180,8 @@ async function runOnce<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>):
   try {
     send('begin')
     const value = await work({
-      query: async <Row>(statement: Statement) => (await send(statement)).rows as Row[],
-      write: (statement) => void send(statement),
+      query: async <Row>(statement: Statement) => (await send(named(statement))).rows as Row[],
+      write: (statement) => void send(named(statement)),
     })
     const commit = send('commit')
     await Promise.all(sent)

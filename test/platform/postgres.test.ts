@@ -261,3 +261,16 @@ describe('a prepared name', () => {
     expect(counts).toEqual([{ count: 1 }])
   })
 })
+
+it('statements are prepared again when a table has got another column', async () => {
+  const one = openDatabase(database.url, { max: 1 })
+  const read = (from: Pick<Transaction, 'query'>) => from.query(sql`select * from plans`)
+  await database.db.query(sql`create table plans (id int)`)
+  await database.db.query(sql`insert into plans values (1)`)
+  expect([await read(one), await one.transaction(read)]).toEqual([[{ id: 1 }], [{ id: 1 }]])
+  await database.db.query(sql`alter table plans add column note text`)
+  expect(await read(one)).toEqual([{ id: 1, note: null }])
+  await database.db.query(sql`alter table plans add column more text`)
+  expect(await one.transaction(read)).toEqual([{ id: 1, note: null, more: null }])
+  await one.close()
+})
