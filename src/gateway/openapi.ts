@@ -16,7 +16,7 @@ declare module 'fastify' {
   }
 }
 
-const ON_EVERY_ROUTE: ErrorCode[] = ['invalid_request', 'overloaded', 'unavailable', 'internal_error']
+const ON_EVERY_ROUTE: ErrorCode[] = ['invalid_request', 'foreign_page', 'overloaded', 'unavailable', 'internal_error']
 const WITH_A_BODY: ErrorCode[] = ['invalid_json', 'body_too_large', 'unsupported_media_type']
 
 const WITH_A_KEY: ErrorCode[] = ['key_missing', 'key_invalid', 'key_expired', 'scope_missing', 'rate_limited']

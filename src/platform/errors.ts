@@ -27,6 +27,11 @@ export const ERRORS = {
     title: 'The API key is bound to a user',
     meaning: "It places only that user's orders, without discounts. Others' orders are for it as if they were not there.",
   },
+  foreign_page: {
+    status: 403,
+    title: 'Not for pages of other sites',
+    meaning: 'Without keys (ACCESS=open) the gateway is for this machine: the Host is no loopback address, or the Origin is another site.',
+  },
   not_found: { status: 404, title: 'There is nothing here', meaning: 'No route has this path, or no product this id.' },
   unknown_order: { status: 404, title: 'There is no such order', meaning: 'No order has this id.' },
   unknown_payment: { status: 404, title: 'There is no such payment', meaning: 'No payment has this id (it is the id of its order).' },

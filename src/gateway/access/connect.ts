@@ -20,7 +20,7 @@ export function connectAccess({ gateway, grpc }: Pick<Config, 'gateway' | 'grpc'
   const { host, rateLimit: perSecond, keyMemoryMs: staleMs } = gateway
   const limit = perSecond === undefined ? undefined : rateLimit({ perSecond })
   const docsAreOpen = isLoopback(host)
-  if (gateway.access === 'open') return { docsAreOpen, limit, close: () => {} }
+  if (gateway.access === 'open') return { docsAreOpen, isForThisMachine: true, limit, close: () => {} }
   const access = connectGrpc(AccessServiceDefinition, grpc.addresses.orders, Math.min(VERIFY_MS, grpc.timeoutMs))
   const verify = batched(
     async (credentials: Credential[]) => (await access.verifyKeys({ credentials })).outcomes.map((outcome) => fromWire<ApiKey>(outcome)),

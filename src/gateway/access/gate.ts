@@ -6,6 +6,7 @@ import type { App } from '../dependencies.ts'
 import { asProblem, doneOrThrow, Problem } from '../errors.ts'
 import type { Caller } from './caller.ts'
 import type { KeyMemory } from './key-memory.ts'
+import { refuseForeignPages } from './own-pages.ts'
 import type { RateLimit } from './rate-limit.ts'
 
 /** The gateway's door: who comes in, with which key, for what, and how often. */
@@ -27,6 +28,8 @@ declare module 'fastify' {
 }
 
 export type Access = {
+  /** Without keys: whether pages of other sites are kept out. */
+  isForThisMachine?: boolean
   /** Undefined: no keys are asked for. */
   keys?: KeyMemory | undefined
   docsAreOpen: boolean
@@ -40,11 +43,11 @@ export function scopeOf({ url, scope }: { url: string; scope: RouteScope | undef
   throw new Error(`the route ${url} does not say which scope it needs (config.scope)`)
 }
 
-/** Without keys and limits there is no hook, and so nothing to pay. */
-export function keepGate(app: App, { keys, docsAreOpen, limit, log }: Access & { log: Log }): void {
+export function keepGate(app: App, { keys, docsAreOpen, isForThisMachine, limit, log }: Access & { log: Log }): void {
   app.decorateRequest('caller', undefined)
   app.decorateRequest('spend', undefined)
   app.decorateRequest('checkAgain', undefined)
+  if (isForThisMachine) refuseForeignPages(app)
   if (keys) app.addHook('onRequest', (request, _reply, done) => admit(request, { keys, docsAreOpen, log }, done))
   if (limit) app.addHook('onRequest', (request, _reply, done) => meter(request, { limit, log }, done))
 }
