@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { DockerfileParser } from 'dockerfile-ast'
 import { validate } from 'dockerfile-utils'
 import { describe, expect, it } from 'vitest'
-import { fillIn, OUR_SERVICES, podmanArguments, readCompose } from '../../deploy/container/compose-file.ts'
+import { parse } from 'yaml'
+import { type ComposeService, fillIn, OUR_SERVICES, podmanArguments, readCompose } from '../../deploy/container/compose-file.ts'
 import { readConfig } from '../../src/platform/config.ts'
 import { SETTINGS } from '../../src/platform/settings.ts'
 
@@ -108,6 +109,17 @@ describe('compose.yaml', () => {
   it('opens nothing to the world but the gateway, and that on this machine only', () => {
     for (const [name, service] of Object.entries(compose)) {
       expect(service.ports ?? [], name).toEqual(name === 'gateway' ? [expect.stringMatching(/^127\.0\.0\.1:/)] : [])
+    }
+  })
+
+  it('has a second file, with which each service gets its own certificate, key and the CA, and nothing else', () => {
+    const { services: second } = parse(readFileSync('deploy/compose.tls.yaml', 'utf8')) as { services: Record<string, ComposeService> }
+    expect(Object.keys(second).sort()).toEqual(OUR_SERVICES.filter((name) => name !== 'migrate').sort())
+    for (const [name, { environment, volumes }] of Object.entries(second)) {
+      const { cert, key, ca } = readConfig(environment).grpc.tls ?? expect.unreachable(`${name} has no TLS`)
+      expect(Object.keys(environment)).toHaveLength(3)
+      expect([cert, key]).toEqual([`/run/certs/${name}.crt`, `/run/certs/${name}.key`])
+      expect(volumes).toEqual([cert, key, ca].map((file) => `${file.replace('/run', '.')}:${file}:ro`))
     }
   })
 
