@@ -44,6 +44,12 @@ export const METRICS = {
     from: 'services',
     meaning: 'Statements and transactions that wait for a connection',
   },
+  comanda_db_oldest_transaction_seconds: {
+    kind: 'gauge',
+    labels: [],
+    from: 'services',
+    meaning: "Age of the oldest open transaction on the database's server, whoever's it is, as far as our user may see it; 0: none",
+  },
   comanda_batch_size: {
     ...{ kind: 'histogram', labels: ['batch'], from: 'callers', buckets: SIZES },
     meaning: 'Items that travelled together in one call',

@@ -1,4 +1,5 @@
 import { meter, type Reading } from './metrics.ts'
+import { readOldestTransaction } from './oldest-transaction.ts'
 import { type Database, openDatabase } from './postgres.ts'
 
 /** Reads gauges from a database for whoever scrapes. */
@@ -25,7 +26,9 @@ export function watchDatabase(databaseUrl: string, readings: DatabaseReadings): 
     statementMs: STATEMENT_MS,
     isMeasured: false,
   })
-  const ends = Object.entries(readings).map(([name, { read, ...options }]) => to.watch(name, () => read(db), options))
+  const ends = Object.entries({ transactions: { read: readOldestTransaction }, ...readings }).map(([name, { read, ...options }]) =>
+    to.watch(name, () => read(db), options),
+  )
   return {
     close() {
       for (const end of ends) end()

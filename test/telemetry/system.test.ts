@@ -111,6 +111,7 @@ describe('a running system', () => {
   it('tells the pools, the broker and the outboxes, and fails at none of it', async () => {
     const orders = await samples('orders')
     expect(find(orders, 'comanda_db_connections_max', { pool: 'orders' })).toBe(8)
+    expect(find(orders, 'comanda_db_oldest_transaction_seconds')).toBeGreaterThanOrEqual(0)
     expect(find(orders, 'comanda_broker_up')).toBe(1)
     expect(find(orders, 'comanda_broker_messages', { queue: 'orders.parked.payment', state: 'ready' })).toBeGreaterThanOrEqual(0)
     expect(find(orders, 'comanda_orders_overdue_seconds')).toBeGreaterThanOrEqual(0)
