@@ -119,7 +119,11 @@ try {
 /** Round by round, so that what the machine does meanwhile strikes both. */
 function ratio(results: readonly LoadResult[], base: readonly LoadResult[]): { ofOff: number; low: number; high: number } {
   const each = results.map(({ perSecond }, i) => perSecond / (base[i]?.perSecond || Number.NaN)).sort((a, b) => a - b)
-  const at = (share: number) => each[Math.min(each.length - 1, Math.floor(each.length * share))] ?? Number.NaN
+  const at = (share: number) => {
+    const place = (each.length - 1) * share
+    const [low = Number.NaN, high = Number.NaN] = [each[Math.floor(place)], each[Math.ceil(place)]]
+    return low + (high - low) * (place % 1)
+  }
   return { ofOff: at(0.5), low: at(0.25), high: at(0.75) }
 }
 
