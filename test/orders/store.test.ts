@@ -267,5 +267,42 @@ describe('listing orders', () => {
     expect(await ids({ to: a.created_at })).toEqual([])
     expect(await ids({ userId: 'nobody' })).toEqual([])
     expect((await ids({ userId: '' })).length).toBe(10)
+    expect(await ids({ userId: '', from: a.created_at, to: new Date(Number(c.created_at) + 1), limit: 3 })).toEqual([c.id, b.id, a.id])
+    expect(await ids({ from: new Date('+275760-09-13T00:00:00Z') })).toEqual([])
+    expect(await ids({ to: new Date('0001-01-01T00:00:00Z') })).toEqual([])
+  })
+
+  it('of one user, or of a time long ago, reads those and not all that came after', async () => {
+    const [userId, old] = ['rare', '01800000-0000-7000-8000-000000000000']
+    await db.query(sql`
+      insert into orders (id, user_id, status, items, payment_method, shipping_method, created_at)
+      values (${old}, ${userId}, 'confirmed', '[]', 'paypal', 'standard', to_timestamp(x'018000000000'::bigint / 1000.0))`)
+    for (let n = 0; n < 5; n++)
+      await store.acceptOrders(
+        db,
+        Array.from({ length: 200 }, () => newOrder(aCommand())),
+        LEASE_MS,
+      )
+    await db.query(sql`analyze orders`)
+    const all = { status: '', before: '', limit: 50 } as const
+    const ofUser = await rowsRead((tx) => store.listOrders(tx, { ...all, userId, from: undefined, to: undefined }))
+    const ofThen = await rowsRead((tx) => store.listOrders(tx, { ...all, userId: '', from: undefined, to: new Date('2022-06-01') }))
+    expect([ofUser.found, ofThen.found]).toEqual([[old], [old]])
+    expect([ofUser.read, ofThen.read]).toEqual([1, 1])
   })
 })
+
+/** How many rows of orders PostgreSQL read for it. */
+function rowsRead(list: (tx: Database) => Promise<Order[]>): Promise<{ found: string[]; read: number }> {
+  return db.transaction(async (tx) => {
+    const read = async () =>
+      (
+        await tx.query<{ n: number }>(
+          sql`select coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::bigint as n from pg_stat_xact_user_tables where relname = 'orders'`,
+        )
+      )[0]?.n ?? 0
+    const before = await read()
+    const found = (await list(tx as unknown as Database)).map((order) => order.id)
+    return { found, read: (await read()) - before }
+  })
+}
