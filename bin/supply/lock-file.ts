@@ -45,12 +45,13 @@ export function lockedIn(folder: string): Locked[] {
     }))
 }
 
-const REGISTRY = 'https://registry.npmjs.org/'
-
-/** What is wrong with a lock file: a package without a hash, or from elsewhere than the registry (a mirror's name would bind everybody to it). */
+/**
+ * What is wrong with a lock file: a package without a hash, or bound to a place. The hash says what it is, and npm's own settings where it is fetched from
+ * (`npm install --omit-lockfile-registry-resolved` writes none).
+ */
 export const problemsOfLock = (packages: readonly Locked[]): string[] =>
   packages.flatMap(({ path, version, integrity, isBundled, from }) => [
     ...(version === '' ? [`${path} has no version`] : []),
     ...(isBundled || /^sha512-[\w+/]{86}==$/.test(integrity ?? '') ? [] : [`${path} has no sha512`]),
-    ...(from === undefined || from.startsWith(REGISTRY) ? [] : [`${path} comes from ${from}`]),
+    ...(from === undefined ? [] : [`${path} comes from ${from}`]),
   ])
