@@ -1,7 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { run } from '../../src/cli/main.ts'
 import { linesOf } from '../../src/platform/lines.ts'
+import { httpServer } from '../support/http-server.ts'
 
 export type Seen = {
   method: string
@@ -20,7 +21,7 @@ export async function fakeGateway(
   { bulk = 'served' }: { bulk?: 'served' | 'missing' } = {},
 ): Promise<FakeGateway> {
   const seen: Seen[] = []
-  const server = createServer((request, response) => void handle(request, response))
+  const server = httpServer(handle)
 
   const answered = async (one: Seen): Promise<Reply> => {
     seen.push(one)

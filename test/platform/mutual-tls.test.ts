@@ -137,8 +137,8 @@ describe.runIf(hasOpenssl())('between services with mutual TLS', () => {
     const closed = new Promise((resolve) =>
       socket
         .on('data', (data) => heard.push(data))
-        .once('error', resolve)
-        .once('close', resolve),
+        .on('error', resolve)
+        .on('close', resolve),
     )
     socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
     await closed

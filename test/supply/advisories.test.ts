@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { judge } from '../../bin/supply/advisories.ts'
 import { temporaryFolder } from '../support/folder.ts'
+import { httpServer } from '../support/http-server.ts'
 
 /** A registry that knows one package, and what is said about it. */
 let registry: Server
@@ -14,7 +15,7 @@ let advice: { status: number; severity?: string } = { status: 200 }
 const folder = temporaryFolder('advisories')
 
 beforeAll(async () => {
-  registry = createServer(async (request, response) => {
+  registry = httpServer(async (request, response) => {
     for await (const _chunk of request);
     const answer = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { httpServer } from '../support/http-server.ts'
 
 /** A span as it came over OTLP/HTTP. */
 export type Sent = {
@@ -24,7 +24,7 @@ export type Collector = { url: string; spans: Sent[]; stop(): Promise<unknown> }
 
 export async function startCollector(): Promise<Collector> {
   const spans: Sent[] = []
-  const server = createServer(async (request, response) => {
+  const server = httpServer(async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     if (request.url === '/v1/traces') spans.push(...spansOf(JSON.parse(Buffer.concat(chunks).toString()) as Wire))
