@@ -6,28 +6,30 @@ import { type Customers, openShop } from './customers.ts'
 import { type Journal, openJournal, readJournal } from './journal.ts'
 import { pause } from './pause.ts'
 import { drawOrders, ownDeaths, seconds, share } from './report.ts'
-import { type Door, shopDoor } from './shop-door.ts'
+import { type Door, type Reach, shopDoor } from './shop-door.ts'
 import { type Body, newProduct, PRODUCTS_ON_SALE } from './shopping.ts'
 import type { ChaosSystem } from './system.ts'
 import { judge, readArrivals, readOrders } from './verdict.ts'
 
+/** What a business needs of the system. */
+export type Trader = Pick<ChaosSystem, 'gateways' | 'instances' | 'urls'> & { database: Pick<ChaosSystem['database'], 'checkpoint'> }
 /** What goes on while harm is done: customers with a journal; and at the end what became of their orders is judged. */
-export type Business = { system: ChaosSystem; seed: number; journal: Journal; door: Door; customers: Customers }
+export type Business = { system: Trader; seed: number; journal: Journal; door: Door; customers: Customers }
 
 /** Healed, everything must have ended within this time. A payment may take a minute: only then is "no such charge" final. */
 const REST_WITHIN_MS = 150_000
 const EXAMPLES = 5
 const REPEATS = 200
 
-type Options = { system: ChaosSystem; dir: string; seed: number; perSecond: number }
+type Options = { system: Trader; dir: string; seed: number; perSecond: number; reach?: Reach; leaveOut?: readonly string[] }
 
-/** Fills the shelves and lets customers in. */
-export async function openBusiness({ system, dir, seed, perSecond }: Options): Promise<Business> {
+/** Fills the shelves and lets customers in. `leaveOut`: payment tokens that nobody uses. */
+export async function openBusiness({ system, dir, seed, perSecond, reach, leaveOut }: Options): Promise<Business> {
   await stockShelves(system)
   await system.database.checkpoint()
   const journal = await openJournal(join(dir, 'logs', 'journal.ndjson'))
-  const door = shopDoor({ gateways: system.gateways, journal, chance: chance(seed, 'gateways') })
-  return { system, seed, journal, door, customers: openShop({ door, seed, perSecond }) }
+  const door = shopDoor({ gateways: system.gateways, journal, chance: chance(seed, 'gateways'), reach })
+  return { system, seed, journal, door, customers: openShop({ door, seed, perSecond, leaveOut }) }
 }
 
 /** Lets nobody in any more, waits until all is at rest, and judges. @returns what doesn't hold. */
@@ -74,7 +76,7 @@ async function sendAgain({ door, journal, chance }: { door: Door; journal: Journ
   return keys.length
 }
 
-async function stockShelves({ gateways }: ChaosSystem): Promise<void> {
+async function stockShelves({ gateways }: Trader): Promise<void> {
   for (const product of PRODUCTS_ON_SALE) {
     const body = JSON.stringify(newProduct(product))
     await until(`product ${product.id} to be there`, async () => {

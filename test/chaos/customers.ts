@@ -31,9 +31,9 @@ const SUPPLY_MS = [500, 1_500] as const
 /** At most this many orders open at once. */
 const OPEN_AT_MOST = 150
 
-type Options = { door: Door; seed: number; perSecond: number }
+type Options = { door: Door; seed: number; perSecond: number; leaveOut?: readonly string[] | undefined }
 
-export function openShop({ door, seed, perSecond }: Options): Customers {
+export function openShop({ door, seed, perSecond, leaveOut = [] }: Options): Customers {
   const open = new Map<string, Promise<void>>()
   const tookMs: number[] = []
   const complaints: string[] = []
@@ -45,7 +45,7 @@ export function openShop({ door, seed, perSecond }: Options): Customers {
   const begin = () => {
     // By its number, so that an order is the same whatever became of the others.
     const own = chance(seed, `order ${++begun}`)
-    const plan = drawPlan(own, begun)
+    const plan = drawPlan(own, begun, leaveOut)
     const customer = customerOf({ door, chance: own, isHome: () => isHome, complain: (words) => void complaints.push(words) })
     const startedAt = performance.now()
     const shopping = customer(plan, () => tookMs.push(performance.now() - startedAt))

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { ServiceName } from '../../src/platform/config.ts'
 import type { Chance } from './chance.ts'
 
@@ -21,25 +21,27 @@ export type Instance = {
   /** It takes calls. */
   ready(): Promise<void>
   stop(): Promise<void>
-  /** SIGTERM, and a new start when it has ended by itself. @returns how it ended, once the new one takes calls. */
-  restart(): Promise<string>
+  /** SIGTERM, and a new start, from other sources if given, when it has ended by itself. @returns how it ended, once the new one takes calls. */
+  restart(sources?: string): Promise<string>
   /** Ends that nobody caused from outside after it had been ready, in words. */
   ownDeaths: string[]
   /** How long each start took until it was ready. */
   startsMs: number[]
 }
 
-const MODULE = new URL('../../src/main.ts', import.meta.url).pathname
+/** This version's own; another version has its sources elsewhere. */
+export const OWN_SOURCES = dirname(new URL('../../package.json', import.meta.url).pathname)
 /** As the supervisor does. */
 const HEAP = ['--max-old-space-size=192', '--max-semi-space-size=6']
 const STOP_MS = 25_000
 
-type Options = { name: string; service: ServiceName; env: NodeJS.ProcessEnv; logs: string; chance: Chance }
+type Options = { name: string; service: ServiceName; env: NodeJS.ProcessEnv; logs: string; chance: Chance; sources?: string }
 
-export function keep({ name, service, env, logs, chance }: Options): Instance {
+export function keep({ name, service, env, logs, chance, sources = OWN_SOURCES }: Options): Instance {
   mkdirSync(join(logs, name), { recursive: true })
   const output = openSync(join(logs, name, 'output.txt'), 'a')
   let child: ChildProcess | undefined
+  let from = sources
   let stopping = false
   let killed = false
   let timer: NodeJS.Timeout | undefined
@@ -80,7 +82,8 @@ export function keep({ name, service, env, logs, chance }: Options): Instance {
       await ended
       clearTimeout(killer)
     },
-    async restart() {
+    async restart(next = from) {
+      from = next
       const how = new Promise<string>((resolve) => {
         planned = resolve
       })
@@ -97,7 +100,11 @@ export function keep({ name, service, env, logs, chance }: Options): Instance {
     isPaused = false
     let failed: string | undefined
     // The channel is its line to us: when we die, it ends by itself.
-    child = spawn(process.execPath, [...HEAP, MODULE, 'serve', service], { env, detached: true, stdio: ['ignore', output, output, 'ipc'] })
+    child = spawn(process.execPath, [...HEAP, join(from, 'src', 'main.ts'), 'serve', service], {
+      env,
+      detached: true,
+      stdio: ['ignore', output, output, 'ipc'],
+    })
     child.on('message', (message: { ready?: boolean; failed?: string }) => {
       failed = message.failed
       if (!message.ready) return

@@ -27,15 +27,21 @@ export type Door = {
   counts: { answered: number; later: number; silent: number; internal: number; taken: number }
 }
 
-type Options = { gateways: readonly string[]; journal: Journal; chance: Chance }
+/** Asks the gateway of that number, or another in its place. */
+export type Reach = (gateway: number, path: string, init: RequestInit) => Promise<Response>
+type Options = { gateways: readonly string[]; journal: Journal; chance: Chance; reach?: Reach | undefined }
 
-export function shopDoor({ gateways, journal, chance }: Options): Door {
+const itself =
+  (gateways: readonly string[]): Reach =>
+  (gateway, path, init) =>
+    fetch(`${gateways[gateway % gateways.length]}${path}`, init)
+
+export function shopDoor({ gateways, journal, chance, reach = itself(gateways) }: Options): Door {
   const counts = { answered: 0, later: 0, silent: 0, internal: 0, taken: 0 }
 
   const call = async (gateway: number, path: string, init: RequestInit = {}): Promise<Answer | Error> => {
     try {
-      const url = `${gateways[gateway % gateways.length]}${path}`
-      const response = await fetch(url, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) })
+      const response = await reach(gateway, path, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) })
       const body = (await response.json()) as Answer['body']
       if (response.status === 429 || response.status >= 500) {
         counts.later++

@@ -59,11 +59,13 @@ export const newProduct = ({ id, units }: Product) => ({
   stock: LOCATIONS.map((location_id, i) => ({ location_id, on_hand: Math.floor(units / (i + 1) / 2) })),
 })
 
-export function drawPlan(chance: Chance, n: number): Plan {
+/** @param leaveOut payment tokens in whose place an ordinary card is drawn. */
+export function drawPlan(chance: Chance, n: number, leaveOut: readonly string[] = []): Plan {
   const ids = new Set(Array.from({ length: chance.whole(1, 3) }, () => (chance.happens(0.25) ? 'hot' : chance.pick(PRODUCTS_ON_SALE).id)))
   if (chance.happens(0.01)) ids.add(NOT_ON_SALE)
   const payment_method = chance.weighted(METHODS)
-  const token = chance.weighted(TOKENS)
+  const drawn = chance.weighted(TOKENS)
+  const token = leaveOut.includes(drawn) ? '' : drawn
   return {
     key: `chaos-${n}`,
     body: {
