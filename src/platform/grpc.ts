@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { isIPv4 } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
 import {
   ChannelCredentials,
   type Client,
@@ -40,6 +40,8 @@ const CHANNEL_OPTIONS = {
   // A service that comes back should be found within a second, not after the default two minutes.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
+  // Likewise what stands behind a name, which is asked again when a connection has ended: not only every 30 s.
+  'grpc.dns_min_time_between_resolutions_ms': 5_000,
 }
 /**
  * A call that met an instance which is dead, or dies under it, is tried at once on another: what is called is safe to repeat. A count of stock is left out:
@@ -150,20 +152,27 @@ export type GrpcClient<S extends CompatServiceDefinition> = Client<S, DeadlineOp
 const ROUND_ROBIN = [{ round_robin: {} }]
 /**
  * With several instances, one that hangs (a paused machine, a stopped process) is left out for a while: its connection stays open, so that without
- * this half of all calls would go to it and wait for their deadline. One instance alone is never left out.
+ * this half of all calls would go to it and wait for their deadline. One instance alone is never left out: so of a name, which may stand for
+ * one or for many, two must have been asked.
  */
-const AROUND_THE_HANGING = [
+const aroundTheHanging = (askedAtLeast: number) => [
   {
     outlier_detection: {
       interval: { seconds: 1, nanos: 0 },
       base_ejection_time: { seconds: 2, nanos: 0 },
       max_ejection_time: { seconds: 10, nanos: 0 },
       max_ejection_percent: 50,
-      failure_percentage_ejection: { threshold: 50, enforcement_percentage: 100, minimum_hosts: 1, request_volume: 2 },
+      failure_percentage_ejection: { threshold: 50, enforcement_percentage: 100, minimum_hosts: askedAtLeast, request_volume: 2 },
       child_policy: ROUND_ROBIN,
     },
   },
 ]
+
+/** How calls are shared out among what stands at `address`. */
+function balancing(address: string) {
+  if (address.includes(',')) return aroundTheHanging(1)
+  return isIP(address.slice(0, address.lastIndexOf(':')).replace(/[[\]]/g, '')) ? ROUND_ROBIN : aroundTheHanging(2)
+}
 
 /** From `host:port`, or `ip:port,ip:port` for several instances, to what the channel connects to. */
 function targetOf(address: string): string {
@@ -192,7 +201,7 @@ export function connectGrpc<S extends CompatServiceDefinition>(definition: S, ad
     ...(tls && service && { 'grpc.ssl_target_name_override': service }),
     'grpc.service_config': JSON.stringify({
       ...FAIL_OVER,
-      loadBalancingConfig: address.includes(',') ? AROUND_THE_HANGING : ROUND_ROBIN,
+      loadBalancingConfig: balancing(address),
     }),
   })
   const to = meter()
