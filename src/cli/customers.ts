@@ -10,6 +10,7 @@ import type { ErasureJson } from './wire.ts'
 type Erase = { reason: string; dryRun?: true; json?: true }
 
 const LOOK_EVERY_MS = 500
+const LOOKS_IN_VAIN = 4
 const HELP = `
 Name, address, remarks, tokens and keys go from the customer's orders, their history and their shipments; in the place of the user's id stands a pseudonym from which nothing
 leads back. Amounts, items, stock and money movements stay. Orders under way are erased by themselves once they have ended: run it again to see how far it is.
@@ -66,11 +67,17 @@ export function customersCommand(program: Command): void {
     )
 }
 
-/** Many orders take longer than one answer: until none is left that could go now. */
+/**
+ * Many orders take longer than one answer: until none is left that could go now, or none has gone for a while: shipping can't be reached, or knows of a
+ * parcel that has not arrived. Those go by themselves, later.
+ */
 async function eraseAll(api: Api, user: string, { reason, dryRun = false }: { reason: string; dryRun?: boolean }): Promise<ErasureJson> {
-  for (;;) {
+  let most = 0
+  for (let idle = 0; ; ) {
     const erasure = await api.post<ErasureJson>('/erasures', { user_id: user, dry_run: dryRun, ...(reason !== '' && { reason }) })
-    if (dryRun || erasure.ended_at !== null || erasure.erasable === 0) return erasure
+    idle = erasure.erased > most ? 0 : idle + 1
+    most = Math.max(most, erasure.erased)
+    if (dryRun || erasure.ended_at !== null || erasure.erasable === 0 || idle === LOOKS_IN_VAIN) return erasure
     await delay(LOOK_EVERY_MS)
   }
 }
@@ -82,9 +89,10 @@ function inWords({ dry_run, erased, erasable, waiting, waiting_orders, pseudonym
     ...first.map((id) => `  ${id}`),
     ...(waiting > first.length ? [`  … and ${count(waiting - first.length)} more`] : []),
   ]
-  const gone = erased + waiting > 0 ? `${orders(erased)} erased, now of ${pseudonym}.` : 'No order of this user is known.'
+  const stuck = `${orders(erasable)} could not be erased now: shipping can't be reached, or has a parcel that has not arrived. Tried again every minute.`
+  const gone = erased + waiting + erasable > 0 ? `${orders(erased)} erased, now of ${pseudonym}.` : 'No order of this user is known.'
   const now = dry_run ? `${orders(erasable)} would be erased now. Nothing was changed.` : gone
-  return [now, ...(waiting > 0 ? later : [])].join('\n')
+  return [now, ...(erasable > 0 && !dry_run ? [stuck] : []), ...(waiting > 0 ? later : [])].join('\n')
 }
 
 const orders = (number: number) => `${count(number)} ${number === 1 ? 'order' : 'orders'}`

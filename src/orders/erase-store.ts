@@ -16,14 +16,21 @@ export type ErasureRow = {
 }
 export type NewErasure = Pick<ErasureRow, 'id' | 'pseudonym' | 'reason' | 'asked_by'> & { user_id: string }
 
-/** Orders of a user that were placed before the erasure was asked for. `idleMs`: see {@link listErasable}. */
+/**
+ * Orders of a user that were placed before the erasure was asked for: by the millisecond, since `before` has come through a Date, and all who look must
+ * mean the same. `idleMs`: see {@link listErasable}.
+ */
 type Whose = { userId: string; before: Date | undefined; idleMs: number }
 
 /** In the place of what told who the customer is. */
 export const ERASED = '[erased]'
+const LAST = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
-/** Opens an erasure, and ends the user's API keys; one that is open already is gone on with. */
-export function openErasure(db: Database, erasure: NewErasure): Promise<ErasureRow> {
+/**
+ * Opens an erasure, and ends the user's API keys; one that is open already is gone on with. Undefined: that one was ended by another process between the two
+ * statements, and it is to be opened anew.
+ */
+export function openErasure(db: Database, erasure: NewErasure): Promise<ErasureRow | undefined> {
   return db.transaction(async (tx) => {
     tx.write(sql`
       insert into erasures (id, user_id, pseudonym, reason, asked_by)
@@ -33,8 +40,7 @@ export function openErasure(db: Database, erasure: NewErasure): Promise<ErasureR
     const [open] = await tx.query<ErasureRow>(
       sql`select *, 0 as erased from erasures where user_id = ${erasure.user_id} and ended_at is null for update`,
     )
-    // Another process ended it between the two statements: the caller asks again.
-    if (!open) throw new Error(`the erasure of the user ended at this moment`)
+    if (!open) return undefined
     eraseKeysOf(tx, { userId: erasure.user_id, pseudonym: open.pseudonym })
     return open
   })
@@ -42,7 +48,7 @@ export function openErasure(db: Database, erasure: NewErasure): Promise<ErasureR
 
 /**
  * A page of the user's orders that can be erased: they have ended, and those with an idempotency key have been at rest for `idleMs`, since the key, which
- * would give a late repeat of the request the same order, goes too.
+ * would give a late repeat of the request the same order, goes too. Read as a range of the index by user, as `listOrders` does, and for its reason.
  */
 export async function listErasable(
   db: Database,
@@ -50,10 +56,11 @@ export async function listErasable(
 ): Promise<string[]> {
   const found = await db.query<{ id: string }>(sql`
     select id from orders
-    where user_id = ${userId} and created_at <= coalesce(${before ?? null}::timestamptz, now()) and id > ${after}::uuid
+    where (user_id, id) > (${userId}, ${after}::uuid) and (user_id, id) <= (${userId}, ${LAST}::uuid)
+      and date_trunc('milliseconds', created_at) <= coalesce(${before ?? null}::timestamptz, now())
       and work is null and status in ('rejected', 'cancelled', 'delivered', 'returned')
       and (idempotency_key is null or updated_at < now() - ${idleMs} * interval '1 ms')
-    order by id limit ${limit}::int`)
+    order by user_id, id limit ${limit}::int`)
   return found.map(({ id }) => id)
 }
 
@@ -67,7 +74,7 @@ export async function countLeft(db: Database, { userId, before, idleMs }: Whose)
     from (
       select id, work is null and status in ('rejected', 'cancelled', 'delivered', 'returned')
              and (idempotency_key is null or updated_at < now() - ${idleMs} * interval '1 ms') as is_ripe
-      from orders where user_id = ${userId} and created_at <= coalesce(${before ?? null}::timestamptz, now())
+      from orders where user_id = ${userId} and date_trunc('milliseconds', created_at) <= coalesce(${before ?? null}::timestamptz, now())
     ) o`)
   return left ?? { erasable: 0, waiting: 0, waiting_ids: [] }
 }
@@ -97,12 +104,23 @@ export async function eraseOrders(db: Database, ids: readonly string[], { userId
     from ended where o.id = ended.id`)
 }
 
-/** Nothing is left: the user's id goes from the erasure too, unless an order is left after all. */
+/**
+ * Nothing is left: the user's id goes from the erasure too, unless an order is left after all, or may be. An order bears the time at which its transaction began
+ * and is seen once that has committed, so while one that began before the erasure is open, it stays open too. That is asked first: what has committed
+ * by then, the second statement sees. Other roles' transactions PostgreSQL does not tell of; orders has one role.
+ */
 export async function endErasure(db: Database, id: string): Promise<void> {
+  const early = await db.query(sql`
+    select from pg_stat_activity a, erasures e
+    where e.id = ${id}::uuid and a.datname = current_database() and a.backend_type = 'client backend' and a.pid <> pg_backend_pid()
+      and date_trunc('milliseconds', a.xact_start) <= date_trunc('milliseconds', e.asked_at)
+    limit 1`)
+  if (early.length > 0) return
   await db.query(sql`
     update erasures e set user_id = null, ended_at = now()
     where id = ${id}::uuid and ended_at is null
-      and not exists (select from orders o where o.user_id = e.user_id and o.created_at <= e.asked_at)`)
+      and not exists (
+        select from orders o where o.user_id = e.user_id and date_trunc('milliseconds', o.created_at) <= date_trunc('milliseconds', e.asked_at))`)
 }
 
 /** Erasures that have not ended, the oldest first. */

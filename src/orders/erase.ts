@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import type { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
+import type { GrpcClient } from '../platform/grpc.ts'
 import { newId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Loop, startLoop } from '../platform/loop.ts'
-import type { Answer } from '../platform/outcome.ts'
+import { type Answer, fromWire } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
 import * as store from './erase-store.ts'
 
@@ -19,6 +21,15 @@ export type Eraser = {
   log: Log
 }
 
+/** shipping's part, over gRPC. @throws when the call as a whole fails, or is not answered in its time. */
+export function eraseShipmentsAt(shipping: Pick<GrpcClient<typeof ShippingServiceDefinition>, 'eraseShipments'>): Eraser['eraseShipments'] {
+  return async (ids) =>
+    (await shipping.eraseShipments({ commands: ids.map((orderId) => ({ orderId })) })).outcomes.map((outcome) => fromWire<unknown>(outcome))
+}
+
+/** How every pseudonym begins. */
+export const PSEUDONYM = 'erased:'
+
 const BATCH = 500
 const FIRST = '00000000-0000-0000-0000-000000000000'
 
@@ -28,8 +39,10 @@ export async function askToErase(
   { userId, reason, askedBy, requestId }: { userId: string; reason: string; askedBy: string; requestId: string },
 ): Promise<store.ErasureRow> {
   // Random, so that nothing leads back from it to the user.
-  const wish = { id: newId(), user_id: userId, pseudonym: `erased:${randomUUID()}`, reason, asked_by: askedBy }
-  const erasure = await store.openErasure(db, wish)
+  const wish = { id: newId(), user_id: userId, pseudonym: `${PSEUDONYM}${randomUUID()}`, reason, asked_by: askedBy }
+  let erasure = await store.openErasure(db, wish)
+  // One that was open has ended at this moment.
+  while (!erasure) erasure = await store.openErasure(db, wish)
   log.info({ erasure_id: erasure.id, key_id: askedBy, request_id: requestId }, 'erasure asked for')
   return erasure
 }
@@ -57,18 +70,32 @@ export async function erase({ db, eraseShipments, idleMs, log }: Eraser, erasure
 
 const LOOK_EVERY_MS = 60_000
 
-/** Goes on with what is open, now and again: orders end when they end. */
+/** Goes on with what is open, now and again: orders end when they end. One that can't go on holds up no other. */
 export function startErasing(around: Eraser, idleMs = LOOK_EVERY_MS): Loop {
+  const { db, log } = around
   let after = FIRST
-  return startLoop({
+  let isOver = false
+  const loop = startLoop({
     name: 'erasing customers',
     idleMs,
-    log: around.log,
+    log,
     async work() {
-      const open = await store.listOpenErasures(around.db, { after, limit: BATCH })
-      for (const erasure of open) await erase(around, erasure)
+      const open = await store.listOpenErasures(db, { after, limit: BATCH })
+      for (const erasure of open) {
+        if (isOver) return 'idle'
+        await erase(around, erasure, () => !isOver).catch((error: Error) =>
+          log.warn({ erasure_id: erasure.id, error: error.message }, 'an erasure does not go on now; tried again until it does'),
+        )
+      }
       after = open.length < BATCH ? FIRST : (open.at(-1)?.id ?? FIRST)
       return after === FIRST ? 'idle' : 'more'
     },
   })
+  return {
+    ...loop,
+    stop() {
+      isOver = true
+      return loop.stop()
+    },
+  }
 }

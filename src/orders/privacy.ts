@@ -1,8 +1,9 @@
 import type { ServiceImplementation } from 'nice-grpc'
 import type { EraseCustomerCommand, Erasure, PrivacyServiceDefinition } from '../gen/comanda/v1/privacy.ts'
+import { isUnavailable } from '../platform/grpc.ts'
 import { isName, isUuid } from '../platform/ids.ts'
 import { type Answer, done, refused, toWire } from '../platform/outcome.ts'
-import { askToErase, type Eraser, erase } from './erase.ts'
+import { askToErase, type Eraser, erase, PSEUDONYM } from './erase.ts'
 import * as store from './erase-store.ts'
 
 const MAX_PAGE = 200
@@ -12,7 +13,7 @@ const NOTHING: store.Left = { erasable: 0, waiting: 0, waiting_ids: [] }
 
 /** Erasing customers over gRPC. What is done in erase.ts, SQL in erase-store.ts. */
 export function privacyService(eraser: Eraser): ServiceImplementation<PrivacyServiceDefinition> {
-  const { db, idleMs } = eraser
+  const { db, idleMs, log } = eraser
   return {
     async eraseCustomers({ commands }) {
       const answers: Answer<Erasure>[] = []
@@ -33,10 +34,15 @@ export function privacyService(eraser: Eraser): ServiceImplementation<PrivacySer
 
   async function eraseOne({ userId, dryRun, reason, askedBy, requestId }: EraseCustomerCommand, until: number): Promise<Answer<Erasure>> {
     if (!isName(userId)) return refused('invalid_request', 'this can not be the id of a user')
+    if (userId.startsWith(PSEUDONYM)) return refused('invalid_request', 'this is the pseudonym of somebody who was erased')
     if (reason === '' && !dryRun) return refused('invalid_request', 'an erasure needs a reason, for the record')
     if (dryRun) return done(message(undefined, await store.countLeft(db, { userId, before: undefined, idleMs })))
     const erasure = await askToErase(eraser, { userId, reason, askedBy, requestId })
-    await erase(eraser, erasure, () => performance.now() < until)
+    // It is written down: who asks is told how far it is, and the loop goes on when shipping can be reached.
+    await erase(eraser, erasure, () => performance.now() < until).catch((error: Error) => {
+      if (!isUnavailable(error)) throw error
+      log.warn({ erasure_id: erasure.id, error: error.message }, 'the erasure does not go on now; tried again until it does')
+    })
     return done(await erasureMessage((await store.getErasure(db, erasure.id)) ?? erasure))
   }
 

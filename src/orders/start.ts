@@ -7,13 +7,12 @@ import { PrivacyServiceDefinition } from '../gen/comanda/v1/privacy.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
 import { connectGrpc, served, serveGrpc } from '../platform/grpc.ts'
 import { ensureSchema } from '../platform/migrate.ts'
-import { fromWire } from '../platform/outcome.ts'
 import { openDatabase } from '../platform/postgres.ts'
 import type { StartService } from '../platform/service.ts'
 import { productCheck } from './accept.ts'
 import { startCoordinator } from './coordinator.ts'
 import { startDrain } from './drain.ts'
-import { startErasing } from './erase.ts'
+import { eraseShipmentsAt, startErasing } from './erase.ts'
 import { openFallbackQueue } from './fallback-queue.ts'
 import { startInbox } from './inbox.ts'
 import { watchOrders } from './metrics.ts'
@@ -43,13 +42,7 @@ export const startOrders: StartService = async ({ config, databaseUrl, log }) =>
   const inbox = await startInbox({ broker, coordinator, db, leaseMs, log })
   const watch = watchOrders({ databaseUrl, dataDir: config.dataDir, health, broker })
   const shipping = connectGrpc(ShippingServiceDefinition, config.grpc.addresses.shipping, config.grpc.timeoutMs)
-  const eraser = {
-    ...{ db, idleMs: config.eraseAfterMs, log },
-    eraseShipments: async (ids: readonly string[]) =>
-      (await shipping.eraseShipments({ commands: ids.map((orderId) => ({ orderId })) })).outcomes.map((outcome) =>
-        fromWire<unknown>(outcome),
-      ),
-  }
+  const eraser = { db, idleMs: config.eraseAfterMs, log, eraseShipments: eraseShipmentsAt(shipping) }
   const erasing = startErasing(eraser)
   const address = `${config.grpc.host}:${config.grpc.ports.orders}`
   const server = await serveGrpc(OrdersServiceDefinition, ordersService({ db, coordinator, products, leaseMs, log, health, broker }), {
