@@ -30,7 +30,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   gateway: [],
   audit: [],
   supervisor: [],
-  cli: ['access', 'audit', 'main.ts'],
+  backup: ['supervisor'],
+  cli: ['access', 'audit', 'backup', 'main.ts'],
   telemetry: [],
   'main.ts': ['telemetry', 'inventory', 'payment', 'shipping', 'orders', 'gateway', 'supervisor'],
 }

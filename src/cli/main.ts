@@ -1,6 +1,7 @@
 import { Command, CommanderError, type OutputConfiguration } from 'commander'
 import { version } from '../platform/version.ts'
 import { auditCommand } from './audit.ts'
+import { backupCommand } from './backup.ts'
 import { batchCommand } from './batch.ts'
 import { certsCommand } from './certs.ts'
 import { customersCommand } from './customers.ts'
@@ -16,6 +17,7 @@ import { orderCommand } from './order.ts'
 import { productsCommand } from './products.ts'
 import { queueCommand } from './queue.ts'
 import { reconcileCommand } from './reconcile.ts'
+import { restoreCommand } from './restore.ts'
 import { serveCommand } from './serve.ts'
 import { stockCommand } from './stock.ts'
 
@@ -59,6 +61,8 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     certsCommand,
     demoCommand,
     migrateCommand,
+    backupCommand,
+    restoreCommand,
     healthCommand,
     doctorCommand,
   ])

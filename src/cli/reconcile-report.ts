@@ -1,6 +1,6 @@
 import { type Cell, count, table } from './table.ts'
 import type { Terminal } from './terminal.ts'
-import type { DiscrepancyJson, ReconciliationJson } from './wire.ts'
+import type { DiscrepancyJson, ReconciliationJson, ReleasesJson } from './wire.ts'
 
 /** A reconciliation for people. */
 
@@ -49,6 +49,17 @@ export function drawDiscrepancies(found: readonly DiscrepancyJson[], terminal: T
     one.resolved_at === null ? 'open' : `gone since ${one.resolved_at}`,
   ])
   return table(terminal, { heads: ['order', 'what', 'in words', 'first seen', ''], rows })
+}
+
+export function drawReleases({ dry_run, released, left }: ReleasesJson, terminal: Terminal): string {
+  const { colors } = terminal
+  const word = (status: string) => `${dry_run ? 'would be ' : ''}${status === 'captured' ? 'refunded' : 'voided'}`
+  const gone = released.map((one): Cell[] => [one.order_id, one.ref, `${one.amount_minor} ${one.currency}`, colors.green(word(one.status))])
+  const rows = [...gone, ...left.map((one): Cell[] => [one.order_id ?? one.key, one.code, one.detail, colors.red('left')])]
+  const listed = rows.length > 0 ? [table(terminal, { heads: ['order', '', '', ''], rows })] : []
+  const verb = dry_run ? 'would be let go (dry run: nothing was changed)' : 'let go'
+  const end = left.length > 0 ? colors.red(`✗ ${count(left.length)} left, to be looked at`) : colors.green('✓ nothing is left')
+  return [...listed, `${count(released.length)} charges ${verb}.`, end].join('\n')
 }
 
 const colored = (outcome: string, { colors }: Terminal) => {

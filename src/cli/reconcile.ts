@@ -4,20 +4,30 @@ import type { Api } from './api.ts'
 import { Failure, quietExit } from './failure.ts'
 import { durationMs, jsonOption, urlOption, wholeNumber, withApi } from './options.ts'
 import { readPages } from './pages.ts'
-import { drawDiscrepancies, drawReconciliation } from './reconcile-report.ts'
+import { drawDiscrepancies, drawReconciliation, drawReleases } from './reconcile-report.ts'
 import { terminalOf } from './terminal.ts'
-import type { DiscrepancyJson, ReconciliationJson } from './wire.ts'
+import type { DiscrepancyJson, ReconciliationJson, ReleasesJson } from './wire.ts'
 
 type Options = { since: number; all?: true; dryRun?: true; json?: true }
 
+type Release = { reason: string; refundCaptured?: true; dryRun?: true; json?: true }
+
 const LOOK_EVERY_MS = 300
+const RELEASE_HELP = `
+Exit code 1: something is left that a person must look at. What has to be done before, and why: docs/OPERATING.md, "Backup and restore".
+
+Examples
+  comanda reconcile --all              find them
+  comanda reconcile release --dry-run  what would be let go
+  comanda reconcile release --reason "restored the backup of 31 January"`
 const HELP = `
 Exit code 0: the books agree, or what differed is repaired. 1: something is left that a person must look at. What is compared, and what is done: docs/PAYMENTS.md
 
 Examples
   comanda reconcile                  the last day
   comanda reconcile --dry-run --all  only look, at everything
-  comanda reconcile list             what is open`
+  comanda reconcile list             what is open
+  comanda reconcile release --help   after a restore`
 
 export function reconcileCommand(program: Command): void {
   const reconcile = program
@@ -60,6 +70,42 @@ export function reconcileCommand(program: Command): void {
         terminal.out(options.json ? JSON.stringify(found, null, 2) : drawDiscrepancies(found, terminal))
       }),
     )
+  reconcile
+    .command('release')
+    .summary('let go charges of orders that are not here any more')
+    .description(
+      'Let go the charges that the provider has and whose orders do not exist here, as after a restore to an older moment: of what "comanda reconcile" has raised as ' +
+        'missing_here. Authorised ones are voided. A charge of an order that is here is never touched.',
+    )
+    .option('-r, --reason <text>', 'why, for the record', '')
+    .option('--refund-captured', 'give back captured money, too: the goods of these orders have probably left')
+    .option('--dry-run', 'only look; change nothing')
+    .addOption(urlOption())
+    .addOption(jsonOption())
+    .addHelpText('after', RELEASE_HELP)
+    .action((options: Release, command: Command) =>
+      withApi(command, async (api) => {
+        if (!options.dryRun && options.reason === '')
+          command.error('error: say why with --reason, or look first with --dry-run', { exitCode: 2 })
+        const found = await releaseAll(api, options)
+        const terminal = terminalOf(command)
+        terminal.out(options.json ? JSON.stringify(found, null, 2) : drawReleases(found, terminal))
+        if (found.left.length > 0) throw quietExit(1)
+      }),
+    )
+}
+
+/** Page by page: each page is done at the provider before the next is asked for. */
+async function releaseAll(api: Api, { reason, refundCaptured, dryRun }: Release): Promise<ReleasesJson> {
+  const all: ReleasesJson = { dry_run: dryRun ?? false, released: [], left: [], next: null }
+  const body = { ...(reason !== '' && { reason }), refund_captured: refundCaptured ?? false, dry_run: dryRun ?? false }
+  for (let after = '0'; ; ) {
+    const page = await api.post<ReleasesJson>('/discrepancies/release', { ...body, after })
+    all.released.push(...page.released)
+    all.left.push(...page.left)
+    if (page.next === null) return all
+    after = page.next
+  }
 }
 
 async function start(api: Api, { since, all, dryRun }: Options): Promise<ReconciliationJson> {

@@ -141,6 +141,12 @@ export type DiscrepancyJson = {
   last_seen: string
   resolved_at: string | null
 }
+export type ReleasesJson = {
+  dry_run: boolean
+  released: { order_id: string; ref: string; status: string; amount_minor: number; currency: string }[]
+  left: { key: string; order_id: string | null; code: string; detail: string }[]
+  next: string | null
+}
 export type ErasureJson = {
   id: string | null
   pseudonym: string | null

@@ -7,6 +7,7 @@ import Fastify from 'fastify'
 import { newId } from '../platform/ids.ts'
 import { keepGate, scopeOf } from './access/gate.ts'
 import { admission } from './admission.ts'
+import { closedDoor } from './closed-door.ts'
 import type { App, GatewayDependencies } from './dependencies.ts'
 import { answerBrokenHttp, asProblem, Problem, sendProblem } from './errors.ts'
 import { measureRequests } from './measured-requests.ts'
@@ -20,7 +21,7 @@ import { orderRoutes } from './routes/orders.ts'
 import { paymentRoutes } from './routes/payments.ts'
 import { productRoutes } from './routes/products.ts'
 import { queueRoutes } from './routes/queue.ts'
-import { reconciliationRoutes } from './routes/reconciliations.ts'
+import { reconciliationRoutes, releaseRoute } from './routes/reconciliations.ts'
 import { shipmentRoutes } from './routes/shipments.ts'
 import { traceRequests } from './traced-requests.ts'
 import { waitingRoom } from './wait.ts'
@@ -74,6 +75,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
   measureRequests(app as unknown as App)
   traceRequests(app as unknown as App)
   keepGate(app as unknown as App, { ...access, log })
+  closedDoor(app as unknown as App, dependencies.takeOrders)
   admission(app as unknown as App, { orders: dependencies.ordersAtOnce, lagMs: dependencies.lagMs })
   cutSlowBodies(app as unknown as App)
   app.setErrorHandler((error, request, reply) => {
@@ -100,6 +102,7 @@ export async function buildGateway(dependencies: GatewayDependencies): Promise<A
     shipmentRoutes(routes, dependencies)
     paymentRoutes(routes, dependencies)
     reconciliationRoutes(routes, dependencies)
+    releaseRoute(routes, dependencies)
     erasureRoutes(routes, dependencies)
     healthRoutes(routes, dependencies)
     faultRoutes(routes, dependencies)

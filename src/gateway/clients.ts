@@ -1,7 +1,7 @@
 import { HealthDefinition } from 'nice-grpc-server-health'
 import { InventoryServiceDefinition, type Product } from '../gen/comanda/v1/inventory.ts'
 import { OrdersServiceDefinition } from '../gen/comanda/v1/orders.ts'
-import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
+import { PaymentServiceDefinition, type ReleasedCharge } from '../gen/comanda/v1/payment.ts'
 import { type Erasure, PrivacyServiceDefinition } from '../gen/comanda/v1/privacy.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
 import { batched } from '../platform/batched.ts'
@@ -99,6 +99,9 @@ function paymentCalls(payment: GrpcClient<PaymentServiceDefinition>) {
       async (reconciliationIds) => (await payment.getReconciliations({ reconciliationIds })).reconciliations,
       (found) => found.id,
     ),
+    // Asked by people, one page at a time.
+    releaseCharges: async (commands: NonNullable<Parameters<typeof payment.releaseCharges>[0]['commands']>) =>
+      (await payment.releaseCharges({ commands })).outcomes.map((outcome) => fromWire<ReleasedCharge>(outcome)),
     listDiscrepancies: batched(
       async (queries: { after: number; limit: number; all: boolean }[]) => (await payment.listDiscrepancies({ queries })).pages,
       READS,

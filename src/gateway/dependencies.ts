@@ -18,6 +18,8 @@ export type GatewayDependencies = {
   /** Undefined: it never stops in an orderly way. */
   drain?: Drain | undefined
   waitMs: number
+  /** Off: new orders are refused. On when left out. */
+  takeOrders?: 'on' | 'off' | undefined
   /** Orders placed one by one that may be under way at once. */
   ordersAtOnce: number
   /** How late the event loop is, in ms; measured when left out. */

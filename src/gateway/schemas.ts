@@ -207,6 +207,15 @@ export const DiscrepanciesQuery = Type.Object(
 
 const ErasureFields = { user_id: nameOf('a user id', 'u123'), reason: line(200) }
 const dryRun = Type.Boolean({ description: 'true or false' })
+export const ReleaseBody = Type.Object(
+  {
+    reason: Type.Optional(line(200)),
+    refund_captured: Type.Optional(Type.Boolean({ description: 'true or false' })),
+    dry_run: Type.Optional(dryRun),
+    after: Type.Optional(text('the next of a page', '^[0-9]{1,15}$')),
+  },
+  { ...strict, description: 'a JSON object with reason, or dry_run' },
+)
 /** A dry run needs no reason; services refuse the other without one. */
 export const EraseBody = Type.Object(
   { ...ErasureFields, reason: Type.Optional(ErasureFields.reason), dry_run: Type.Optional(dryRun) },

@@ -12,8 +12,8 @@ export const startGateway: StartService = async ({ config, log }) => {
   const access = connectAccess(config)
   const faults = config.faults === 'on' ? connectFaultControl(config.grpc) : undefined
   const drain = openDrain()
-  const { waitMs, ordersAtOnce } = config.gateway
-  const app = await buildGateway({ clients, faults, access, drain, waitMs, ordersAtOnce, log })
+  const { waitMs, ordersAtOnce, takeOrders } = config.gateway
+  const app = await buildGateway({ clients, faults, access, drain, waitMs, ordersAtOnce, takeOrders, log })
   const address = await app.listen({ host: config.gateway.host, port: config.gateway.port })
   return {
     address,

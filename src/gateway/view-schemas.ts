@@ -157,6 +157,12 @@ export const DiscrepanciesView = Type.Object({
   ),
   next: textOrNull,
 })
+export const ReleasesView = Type.Object({
+  dry_run: Type.Boolean(),
+  released: Type.Array(Type.Object({ order_id: str, ref: str, status: str, amount_minor: int, currency: str })),
+  left: Type.Array(Type.Object({ key: str, order_id: textOrNull, code: str, detail: str })),
+  next: textOrNull,
+})
 export const ErasureView = Type.Object({
   ...{ id: textOrNull, user_id: textOrNull, pseudonym: textOrNull, reason: str, asked_by: textOrNull, asked_at: textOrNull },
   ...{ ended_at: textOrNull, dry_run: Type.Boolean(), erased: int, erasable: int, waiting: int, waiting_orders: Type.Array(str) },

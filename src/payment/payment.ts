@@ -167,10 +167,10 @@ export function captured({ amount_minor, currency }: Payment): Change {
 
 /** The stored decision, as the answer to a command to authorise. */
 export function authoriseAnswer(command: AuthoriseCommand, payment: Payment, why: string): Answer<Payment> {
-  const isTombstone = payment.method === ''
+  // Also one that holds a charge, which is being let go.
+  if (payment.method === '') return refusedAsVoided()
   const isSame = payment.method === command.method && payment.amount_minor === command.amountMinor && payment.currency === command.currency
-  if (!isTombstone && !isSame)
-    return refused('payment_mismatch', `order ${command.orderId} has a payment already, of another amount or method`)
+  if (!isSame) return refused('payment_mismatch', `order ${command.orderId} has a payment already, of another amount or method`)
   switch (payment.status) {
     case 'authorised':
     case 'capturing':

@@ -1,5 +1,5 @@
 import type { ServiceImplementation } from 'nice-grpc'
-import type { Payment as PaymentMessage, PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
+import type { Payment as PaymentMessage, PaymentServiceDefinition, ReleasedCharge } from '../gen/comanda/v1/payment.ts'
 import { followed } from '../platform/followed.ts'
 import { isUuid } from '../platform/ids.ts'
 import { meter } from '../platform/metrics.ts'
@@ -12,6 +12,7 @@ import { followedProvider } from './followed-provider.ts'
 import type { Payment } from './payment.ts'
 import { reconciliationCalls } from './reconcile/service.ts'
 import { refundPayments } from './refund.ts'
+import { type Released, releaseCharges } from './release.ts'
 import { readPayments } from './store.ts'
 import { voidPayments } from './void.ts'
 
@@ -63,12 +64,24 @@ export function paymentService(
     async refundPayments({ commands }) {
       return tell(commands, await refundPayments(around(commands), commands), 'refunded')
     },
+    async releaseCharges({ commands }) {
+      const answers = await releaseCharges(context, commands)
+      return { outcomes: answers.map((answer) => toWire(answer, releasedMessage)) }
+    },
     async getPayments({ orderIds }) {
       const found = await readPayments(context.db, orderIds.filter(isUuid))
       return { payments: orderIds.flatMap((orderId) => found.get(orderId) ?? []).map(paymentMessage) }
     },
   }
 }
+
+const releasedMessage = ({ orderId, charge: { ref, status, amountMinor, currency } }: Released): ReleasedCharge => ({
+  orderId,
+  ref,
+  status,
+  amountMinor,
+  currency,
+})
 
 function paymentMessage(payment: Payment): PaymentMessage {
   return {

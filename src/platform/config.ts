@@ -20,6 +20,7 @@ export type Config = {
     port: number
     waitMs: number
     ordersAtOnce: number
+    takeOrders: 'on' | 'off'
     access: 'open' | 'keys'
     keyMemoryMs: number
     /** A second; undefined: no limit. */
@@ -99,6 +100,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       port: Number(values.GATEWAY_PORT),
       waitMs: Number(values.WAIT_MS),
       ordersAtOnce: Number(values.ORDERS_AT_ONCE),
+      takeOrders: values.TAKE_ORDERS as 'on' | 'off',
       access: values.ACCESS as 'open' | 'keys',
       keyMemoryMs: Number(values.KEY_MEMORY_MS),
       rateLimit: values.RATE_LIMIT === '' ? undefined : Number(values.RATE_LIMIT),

@@ -7,6 +7,7 @@ import { DATABASES } from './config.ts'
 import { findPlace, makePlace, type Place } from './postgres-place.ts'
 import { findServer, pidOfServer, USER, urlOf } from './postgres-server.ts'
 import { lastLines, PostgresError, runTool } from './postgres-tool.ts'
+import { readRestoredMark } from './restored.ts'
 
 /**
  * A real PostgreSQL, from binaries that npm brought. It runs in a session of its own, so that Ctrl-C reaches the
@@ -49,6 +50,9 @@ export async function startEmbeddedPostgres({ dataDir, port, databases, settings
   await mkdir(dataDir, { recursive: true }).catch((error: Error) => {
     throw new PostgresError(`the data folder ${dataDir} can't be made: ${error.message}; set DATA_DIR to another`)
   })
+  const restored = await readRestoredMark(dataDir)
+  if (restored?.state === 'copying')
+    throw new PostgresError(`a restore into ${dataDir} was cut off: run it again (comanda restore ${restored.backup})`)
   await makePlace(await findPlace(dataDir)).catch((error: Error) => {
     throw new PostgresError(`the data folder ${dataDir} can't be used: ${error.message}`)
   })

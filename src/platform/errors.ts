@@ -140,6 +140,11 @@ export const ERRORS = {
     title: 'A service can not be reached',
     meaning: 'What became of the request may be unknown: send it again with the same Idempotency-Key.',
   },
+  not_taking_orders: {
+    status: 503,
+    title: 'No orders are taken now',
+    meaning: 'Nothing was stored; send it again later with the same Idempotency-Key. All else goes on.',
+  },
   overloaded: { status: 503, title: 'Too many requests', meaning: 'Nothing was stored; try again after `Retry-After` seconds.' },
 } as const satisfies Record<string, ErrorEntry>
 

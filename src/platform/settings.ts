@@ -193,6 +193,13 @@ export const SETTINGS = {
     meaning:
       'POST /orders under way at once in a gateway; beyond that new ones are refused (503, Retry-After). About what it ends in a second',
   },
+  TAKE_ORDERS: {
+    for: 'gateway',
+    kind: 'flag',
+    default: 'on',
+    meaning:
+      'Off: new orders are refused (503 not_taking_orders), all else goes on. After a restore, until the books are reconciled (docs/OPERATING.md)',
+  },
   BATCH_MAX: {
     for: 'all',
     kind: 'integer',

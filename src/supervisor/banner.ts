@@ -2,17 +2,20 @@ import pc from 'picocolors'
 import { brokerAddress } from '../platform/broker-address.ts'
 import { type Config, OWNERS, SERVICES } from '../platform/config.ts'
 import type { EmbeddedPostgres } from '../platform/embedded-postgres.ts'
+import type { RestoredMark } from '../platform/restored.ts'
 
 /** What runs where, and one thing to try. */
 export function banner({
   config,
   postgres,
   seeded,
+  restored,
   pids,
 }: {
   config: Config
   postgres: EmbeddedPostgres | undefined
   seeded: number
+  restored: RestoredMark | undefined
   pids: Map<string, number | undefined>
 }): string {
   const { gateway, grpc, metrics } = config
@@ -24,7 +27,7 @@ export function banner({
     '{"user_id":"u123","items":[{"product_id":"a1","quantity":2},{"product_id":"b2","quantity":1}],"payment_method":"credit_card"}'
   return [
     '',
-    `${pc.bold('Comanda')} takes orders.`,
+    restored ? closed(restored) : `${pc.bold('Comanda')} takes orders.`,
     '',
     row('gateway', url),
     ...OWNERS.map((owner) => row(owner, `grpc ${grpc.host}:${grpc.ports[owner]}`)),
@@ -47,3 +50,6 @@ export function banner({
     '',
   ].join('\n')
 }
+
+const closed = ({ backup_ended_at }: RestoredMark) =>
+  pc.bold(`Restored as of ${backup_ended_at}: no orders are taken until the books are reconciled. "comanda restore --help" says how.`)

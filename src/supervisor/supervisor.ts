@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type Config, embeddedDatabases, OWNERS, SERVICES, type ServiceName } from '../platform/config.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../platform/embedded-postgres.ts'
 import { isLoopback } from '../platform/exposure.ts'
+import { readRestoredMark } from '../platform/restored.ts'
 import { banner } from './banner.ts'
 import { type Child, startChild } from './child.ts'
 import { lockDataDir } from './lock.ts'
@@ -35,6 +36,7 @@ export async function supervise(config: Config, { module, env }: Program): Promi
   try {
     if (lock.lastRunWasKilled) say('The last run was killed: taking up from there.')
     await requireFreePorts(config, lock.lastRunWasKilled ? ORPHANS_END_MS : 0)
+    const restored = await readRestoredMark(config.dataDir)
     postgres = await startDatabases(config)
     if (postgres?.adopted) say(`PostgreSQL runs already on port ${postgres.port}: using it`)
     if (signals.came()) return
@@ -43,6 +45,7 @@ export async function supervise(config: Config, { module, env }: Program): Promi
       ...env,
       ...(postgres && databaseSettings(postgres)),
       ...faultSettings(config),
+      ...(restored && { TAKE_ORDERS: 'off' }),
     }
     const start = (name: ServiceName) => {
       const child = startChild({ name, module, args: ['serve', name], env: { ...childEnv, ...metricsSettings(config, name) }, say })
@@ -51,7 +54,7 @@ export async function supervise(config: Config, { module, env }: Program): Promi
     }
     const seeded = await Promise.race([startAll({ config, start, isStopping: signals.came }), signals.stop])
     if (seeded === undefined) return
-    say(banner({ config, postgres, seeded, pids: new Map(children.map((child) => [child.name, child.pid()])) }))
+    say(banner({ config, postgres, seeded, restored, pids: new Map(children.map((child) => [child.name, child.pid()])) }))
     await signals.stop
   } finally {
     await stopAll(children, { postgres, patienceMs: config.drainMs + STOP_MS })

@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs'
-import { chown, copyFile, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
+import { copyCluster, putFile } from '../../src/platform/cluster-copy.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
 import { DATABASE_SETTINGS, type DatabaseServer, killPostmaster } from '../chaos/database.ts'
 import { freePorts } from '../support/system.ts'
@@ -78,62 +79,20 @@ export async function startDatabasePair(dir: string, databases: readonly string[
   }
 }
 
-/**
- * A base backup by hand: the binaries that npm brings have no pg_basebackup. The slot keeps what is written from its start on, and the standby
- * streams all of that, so the write-ahead log itself need not be copied.
- */
+/** The slot keeps what is written from its start on, and the standby streams all of that, so the write-ahead log itself need not be copied. */
 async function copyAsStandby(client: pg.Client, primary: Machine, standby: Machine): Promise<void> {
   const from = primary.running?.folder ?? ''
   const to = join(standby.dataDir, 'postgres')
   const owner = await stat(from)
-  const put = async (name: string, text: string) => {
-    await writeFile(join(to, name), text, { mode: 0o600 })
-    await chown(join(to, name), owner.uid, owner.gid)
-  }
   await mkdir(standby.dataDir, { recursive: true })
   await copyFile(join(primary.dataDir, 'postgres.password'), join(standby.dataDir, 'postgres.password'))
   await client.query('select pg_create_physical_replication_slot($1, true)', [standby.name])
-  await client.query('select pg_backup_start($1, true)', [standby.name])
-  await copyFolder({ from, to, owner })
-  const { rows } = await client.query<{ labelfile: string }>('select labelfile from pg_backup_stop(false)')
-  await put('backup_label', rows[0]?.labelfile ?? '')
+  await copyCluster(client, { from, to, label: standby.name, owner })
+  const put = (path: string, text: string) => putFile(join(to, path), { text, path, owner })
   await put('standby.signal', '')
   const { password, username } = new URL(Object.values(primary.running?.urls ?? {})[0] ?? '')
   const address = `host=127.0.0.1 port=${primary.port} user=${username} password=${password} application_name=${standby.name}`
   await put('postgresql.auto.conf', `primary_conninfo = '${address}'\nprimary_slot_name = '${standby.name}'\n`)
-}
-
-/** Of the running server alone. */
-const NOT_COPIED = ['postmaster.pid', 'postmaster.opts']
-/** Its folders are needed, what is in them is not. */
-const COPIED_EMPTY = ['pg_wal', 'pg_replslot', 'pg_stat_tmp', 'pg_dynshmem', 'pg_notify', 'pg_serial', 'pg_snapshots', 'pg_subtrans']
-
-type Copy = { from: string; to: string; owner: { uid: number; gid: number } }
-
-async function copyFolder({ from, to, owner }: Copy): Promise<void> {
-  await mkdir(to, { mode: 0o700 })
-  await chown(to, owner.uid, owner.gid)
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    const [source, target] = [join(from, entry.name), join(to, entry.name)]
-    if (NOT_COPIED.includes(entry.name)) continue
-    if (entry.isDirectory()) {
-      if (!COPIED_EMPTY.includes(entry.name)) await copyFolder({ from: source, to: target, owner })
-      else for (const path of entry.name === 'pg_wal' ? [target, join(target, 'archive_status')] : [target]) await makeFor(path, owner)
-      continue
-    }
-    // A table may be dropped meanwhile: the log says so, too.
-    await copyFile(source, target).then(
-      () => chown(target, owner.uid, owner.gid),
-      (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOENT') throw error
-      },
-    )
-  }
-}
-
-async function makeFor(path: string, { uid, gid }: Copy['owner']): Promise<void> {
-  await mkdir(path, { mode: 0o700 })
-  await chown(path, uid, gid)
 }
 
 /** From now on a commit is answered when it is on the standby's disk, too. */

@@ -17,7 +17,7 @@ describe('the settings', () => {
   it('have a good default each', () => {
     const config = readConfig({})
     expect(config.gateway).toEqual({
-      ...{ host: '127.0.0.1', port: 8000, waitMs: 5000, ordersAtOnce: 1000 },
+      ...{ host: '127.0.0.1', port: 8000, waitMs: 5000, ordersAtOnce: 1000, takeOrders: 'on' },
       ...{ access: 'open', keyMemoryMs: 300_000, rateLimit: undefined },
     })
     expect(config.grpc.addresses.payment).toBe(`127.0.0.1:${config.grpc.ports.payment}`)

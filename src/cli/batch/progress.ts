@@ -17,6 +17,14 @@ export function startProgress(terminal: Terminal, { totalBytes, read }: { totalB
     const left = totalBytes && bytes > 0 ? ` · ${duration((ms * (totalBytes - bytes)) / bytes)} left` : ''
     return `${count(orders)} orders · ${count((orders / ms) * 1000)}/s${left}${failures > 0 ? ` · ${count(failures)} failed` : ''}`
   }
+  return showProgress(terminal, { totalBytes, bytes: () => read().bytes, words })
+}
+
+/** The same of anything that is done byte by byte. */
+export function showProgress(
+  terminal: Terminal,
+  { totalBytes, bytes, words }: { totalBytes: number | undefined; bytes(): number; words(): string },
+): Progress {
   if (!terminal.isWatched) {
     const timer = setInterval(() => terminal.err(words()), PLAIN_LINE_EVERY_MS).unref()
     return { stop: () => clearInterval(timer) }
@@ -27,7 +35,7 @@ export function startProgress(terminal: Terminal, { totalBytes, read }: { totalB
     cliProgress.Presets.shades_classic,
   )
   bar.start(totalBytes ?? 1, 0, { words: words() })
-  const timer = setInterval(() => bar.update(totalBytes === undefined ? 0 : read().bytes, { words: words() }), BAR_EVERY_MS).unref()
+  const timer = setInterval(() => bar.update(totalBytes === undefined ? 0 : bytes(), { words: words() }), BAR_EVERY_MS).unref()
   return {
     stop() {
       clearInterval(timer)

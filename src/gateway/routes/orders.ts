@@ -119,5 +119,6 @@ export const PLACE_PROBLEMS = [
     'currency_mismatch',
   ] as const),
   ...(['total_mismatch', 'carrier_refused', 'payment_method_limit', 'payment_token_not_allowed', 'order_rejected', 'bound_key'] as const),
+  'not_taking_orders' as const,
 ]
 const unknownOrder = () => new Problem('unknown_order', 'there is no such order')

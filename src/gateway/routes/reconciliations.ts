@@ -1,18 +1,23 @@
-import type { Discrepancy, Reconciliation } from '../../gen/comanda/v1/payment.ts'
+import type { Discrepancy, Reconciliation, ReleasedCharge } from '../../gen/comanda/v1/payment.ts'
 import { isUuid, newId } from '../../platform/ids.ts'
+import { refused } from '../../platform/outcome.ts'
 import type { App, GatewayDependencies } from '../dependencies.ts'
 import { doneOrThrow, Problem } from '../errors.ts'
-import { AnyId, DiscrepanciesQuery, ReconcileBody } from '../schemas.ts'
+import { AnyId, DiscrepanciesQuery, ReconcileBody, ReleaseBody } from '../schemas.ts'
 import { timeOf } from '../times.ts'
-import { DiscrepanciesView, ReconciliationView } from '../view-schemas.ts'
+import { DiscrepanciesView, ReconciliationView, ReleasesView } from '../view-schemas.ts'
 import { iso, isoOrNull } from '../views.ts'
 
 const tags = ['payments']
 const PAGE = 50
+/** The provider is asked to do each of them before the answer. */
+const RELEASED_AT_ONCE = 100
+const WHY_LEFT = 'the charge is of an order that is here, or of nobody of ours: only a person can tell'
 const config = { scope: 'ops' } as const
 
 /** Our book of payments against the provider's. */
-export function reconciliationRoutes(app: App, { clients }: GatewayDependencies): void {
+export function reconciliationRoutes(app: App, dependencies: GatewayDependencies): void {
+  const { clients } = dependencies
   const start = {
     summary: "Have payments compared with the provider's book, both ways, in the background: since a time, or all of it",
     tags,
@@ -46,6 +51,42 @@ export function reconciliationRoutes(app: App, { clients }: GatewayDependencies)
     return { discrepancies: page.discrepancies.map(discrepancyView), next: page.next === 0 ? null : String(page.next) }
   })
 }
+
+/** Charges of orders that are not here any more: after a restore to an older moment. */
+export function releaseRoute(app: App, { clients }: GatewayDependencies): void {
+  const release = {
+    summary:
+      'Let go the charges (of open discrepancies of the kind missing_here, a page of them) whose orders do not exist: void what is authorised, and refund what is captured if asked to',
+    tags,
+    body: ReleaseBody,
+    response: { 200: ReleasesView },
+  }
+  app.post('/discrepancies/release', { schema: release, config }, async (request) => {
+    const { reason = '', refund_captured: refundCaptured = false, dry_run: dryRun = false, after = '0' } = request.body
+    if (reason === '' && !dryRun) throw new Problem('invalid_request', 'say why in reason, or look first with dry_run')
+    const page = await clients.listDiscrepancies({ after: Number(after), all: false, limit: RELEASED_AT_ONCE })
+    const missing = page.discrepancies.filter(({ kind }) => kind === 'missing_here')
+    // An order that is here may yet want its charge, whatever payment knows.
+    const orders = await Promise.all(missing.map(({ orderId }) => (isUuid(orderId) ? clients.getOrder(orderId) : undefined)))
+    const gone = missing.filter(({ orderId }, i) => isUuid(orderId) && !orders[i])
+    const how = { requestId: request.id, reason, askedBy: request.caller?.keyId ?? '', refundCaptured, dryRun }
+    const answers = await clients.releaseCharges(gone.map(({ orderId }) => ({ orderId, ...how })))
+    const byKey = new Map(gone.map(({ key }, i) => [key, answers[i]]))
+    const left = missing.flatMap(({ key, orderId }) => {
+      const answer = byKey.get(key) ?? refused(isUuid(orderId) ? 'order_exists' : 'not_ours', WHY_LEFT)
+      if (answer.kind === 'done') return []
+      return [{ key, order_id: orderId || null, code: answer.kind === 'refused' ? answer.code : answer.kind, detail: answer.message }]
+    })
+    const released = answers.flatMap((answer) => (answer.kind === 'done' ? [releasedView(answer.value)] : []))
+    return { dry_run: dryRun, released, left, next: page.next === 0 ? null : String(page.next) }
+  })
+}
+
+const releasedView = ({ orderId: order_id, amountMinor: amount_minor, ...charge }: ReleasedCharge) => ({
+  order_id,
+  amount_minor,
+  ...charge,
+})
 
 const reconciliationView = (run: Reconciliation) => ({
   ...{ id: run.id, status: run.status, dry_run: run.dryRun, since: isoOrNull(run.since), requested_at: iso(run.requestedAt) },

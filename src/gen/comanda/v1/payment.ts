@@ -214,6 +214,43 @@ export interface Discrepancy {
   resolvedAt: Date | undefined;
 }
 
+export interface ReleaseChargesRequest {
+  commands: ReleaseChargeCommand[];
+}
+
+export interface ReleaseChargeCommand {
+  orderId: string;
+  requestId: string;
+  /** Why, in a person's words; kept. */
+  reason: string;
+  /** Who asked; empty: not known. */
+  askedBy: string;
+  /** Captured money is given back too. */
+  refundCaptured: boolean;
+  /** Only look. */
+  dryRun: boolean;
+}
+
+export interface ReleaseChargesResponse {
+  outcomes: ReleaseOutcome[];
+}
+
+export interface ReleaseOutcome {
+  outcome: { $case: "done"; value: ReleasedCharge } | { $case: "refused"; value: Refusal } | {
+    $case: "unknown";
+    value: Unknown;
+  } | undefined;
+}
+
+export interface ReleasedCharge {
+  orderId: string;
+  ref: string;
+  /** As it stood: authorised is voided, captured is refunded. */
+  status: string;
+  amountMinor: number;
+  currency: string;
+}
+
 function createBasePayment(): Payment {
   return {
     orderId: "",
@@ -2539,6 +2576,432 @@ export const Discrepancy: MessageFns<Discrepancy> = {
   },
 };
 
+function createBaseReleaseChargesRequest(): ReleaseChargesRequest {
+  return { commands: [] };
+}
+
+export const ReleaseChargesRequest: MessageFns<ReleaseChargesRequest> = {
+  encode(message: ReleaseChargesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.commands) {
+      ReleaseChargeCommand.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseChargesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseChargesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.commands.push(ReleaseChargeCommand.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReleaseChargesRequest>): ReleaseChargesRequest {
+    return ReleaseChargesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseChargesRequest>): ReleaseChargesRequest {
+    const message = createBaseReleaseChargesRequest();
+    message.commands = object.commands?.map((e) => ReleaseChargeCommand.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReleaseChargeCommand(): ReleaseChargeCommand {
+  return { orderId: "", requestId: "", reason: "", askedBy: "", refundCaptured: false, dryRun: false };
+}
+
+export const ReleaseChargeCommand: MessageFns<ReleaseChargeCommand> = {
+  encode(message: ReleaseChargeCommand, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.orderId !== "") {
+      writer.uint32(10).string(message.orderId);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.askedBy !== "") {
+      writer.uint32(34).string(message.askedBy);
+    }
+    if (message.refundCaptured !== false) {
+      writer.uint32(40).bool(message.refundCaptured);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(48).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseChargeCommand {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseChargeCommand();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.orderId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.askedBy = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.refundCaptured = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReleaseChargeCommand>): ReleaseChargeCommand {
+    return ReleaseChargeCommand.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseChargeCommand>): ReleaseChargeCommand {
+    const message = createBaseReleaseChargeCommand();
+    message.orderId = object.orderId ?? "";
+    message.requestId = object.requestId ?? "";
+    message.reason = object.reason ?? "";
+    message.askedBy = object.askedBy ?? "";
+    message.refundCaptured = object.refundCaptured ?? false;
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBaseReleaseChargesResponse(): ReleaseChargesResponse {
+  return { outcomes: [] };
+}
+
+export const ReleaseChargesResponse: MessageFns<ReleaseChargesResponse> = {
+  encode(message: ReleaseChargesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.outcomes) {
+      ReleaseOutcome.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseChargesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseChargesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.outcomes.push(ReleaseOutcome.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReleaseChargesResponse>): ReleaseChargesResponse {
+    return ReleaseChargesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseChargesResponse>): ReleaseChargesResponse {
+    const message = createBaseReleaseChargesResponse();
+    message.outcomes = object.outcomes?.map((e) => ReleaseOutcome.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReleaseOutcome(): ReleaseOutcome {
+  return { outcome: undefined };
+}
+
+export const ReleaseOutcome: MessageFns<ReleaseOutcome> = {
+  encode(message: ReleaseOutcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.outcome?.$case) {
+      case "done":
+        ReleasedCharge.encode(message.outcome.value, writer.uint32(10).fork()).join();
+        break;
+      case "refused":
+        Refusal.encode(message.outcome.value, writer.uint32(18).fork()).join();
+        break;
+      case "unknown":
+        Unknown.encode(message.outcome.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseOutcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseOutcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.outcome = { $case: "done", value: ReleasedCharge.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = { $case: "refused", value: Refusal.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outcome = { $case: "unknown", value: Unknown.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReleaseOutcome>): ReleaseOutcome {
+    return ReleaseOutcome.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseOutcome>): ReleaseOutcome {
+    const message = createBaseReleaseOutcome();
+    switch (object.outcome?.$case) {
+      case "done": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "done", value: ReleasedCharge.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "refused": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "refused", value: Refusal.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "unknown": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "unknown", value: Unknown.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseReleasedCharge(): ReleasedCharge {
+  return { orderId: "", ref: "", status: "", amountMinor: 0, currency: "" };
+}
+
+export const ReleasedCharge: MessageFns<ReleasedCharge> = {
+  encode(message: ReleasedCharge, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.orderId !== "") {
+      writer.uint32(10).string(message.orderId);
+    }
+    if (message.ref !== "") {
+      writer.uint32(18).string(message.ref);
+    }
+    if (message.status !== "") {
+      writer.uint32(26).string(message.status);
+    }
+    if (message.amountMinor !== 0) {
+      writer.uint32(32).int64(message.amountMinor);
+    }
+    if (message.currency !== "") {
+      writer.uint32(42).string(message.currency);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleasedCharge {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleasedCharge();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.orderId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.status = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.amountMinor = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.currency = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReleasedCharge>): ReleasedCharge {
+    return ReleasedCharge.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleasedCharge>): ReleasedCharge {
+    const message = createBaseReleasedCharge();
+    message.orderId = object.orderId ?? "";
+    message.ref = object.ref ?? "";
+    message.status = object.status ?? "";
+    message.amountMinor = object.amountMinor ?? 0;
+    message.currency = object.currency ?? "";
+    return message;
+  },
+};
+
 /** PaymentService owns payments: one per order, its id is the order's id. */
 export type PaymentServiceDefinition = typeof PaymentServiceDefinition;
 export const PaymentServiceDefinition = {
@@ -2613,6 +3076,15 @@ export const PaymentServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Lets go the charges of orders that do not exist; to be asked only of orders that OrdersService does not know. Keyed by order id. */
+    releaseCharges: {
+      name: "ReleaseCharges",
+      requestType: ReleaseChargesRequest as typeof ReleaseChargesRequest,
+      requestStream: false,
+      responseType: ReleaseChargesResponse as typeof ReleaseChargesResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -2650,6 +3122,11 @@ export interface PaymentServiceImplementation<CallContextExt = {}> {
     request: ListDiscrepanciesRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListDiscrepanciesResponse>>;
+  /** Lets go the charges of orders that do not exist; to be asked only of orders that OrdersService does not know. Keyed by order id. */
+  releaseCharges(
+    request: ReleaseChargesRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ReleaseChargesResponse>>;
 }
 
 export interface PaymentServiceClient<CallOptionsExt = {}> {
@@ -2686,6 +3163,11 @@ export interface PaymentServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<ListDiscrepanciesRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListDiscrepanciesResponse>;
+  /** Lets go the charges of orders that do not exist; to be asked only of orders that OrdersService does not know. Keyed by order id. */
+  releaseCharges(
+    request: DeepPartial<ReleaseChargesRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ReleaseChargesResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
