@@ -81,6 +81,7 @@ describe('the OpenAPI document', () => {
       'POST /dead-letters/retry',
       'POST /dead-letters/{id}/cancel',
       'POST /dead-letters/{id}/retry',
+      'POST /discrepancies/release',
       'POST /erasures',
       'POST /faults',
       'POST /orders',

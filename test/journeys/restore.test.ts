@@ -31,6 +31,12 @@ async function sendAll(customers: readonly number[]): Promise<string[]> {
   return ends.map(({ id }) => id)
 }
 
+async function dispatch(id: string): Promise<void> {
+  expect((await client.call('POST', `/shipments/${id}-1/dispatch`)).status).toBe(200)
+  await until('the money to be taken', async () => (await client.call('GET', `/payments/${id}`)).body.status === 'captured', 120)
+  await client.final(id, 120)
+}
+
 /** The embedded server alone, for as long as `work` takes. */
 async function onServer<T>(work: (paymentUrl: string) => Promise<T>): Promise<T> {
   const port = Number(system.env.POSTGRES_PORT)
@@ -69,10 +75,7 @@ it('nobody is charged twice, and all that was answered before the backup is ther
   const after = await sendAll(numbers(40, 20))
   // Goods that leave after the backup: of one that it has, and of one that it has not.
   const [kept = '', gone = ''] = [before[0], after[0]]
-  for (const id of [kept, gone]) {
-    expect((await client.call('POST', `/shipments/${id}-1/dispatch`)).status).toBe(200)
-    await client.final(id)
-  }
+  for (const id of [kept, gone]) await dispatch(id)
 
   await system.killEverything()
   const book = await onServer(readOutsideBook)
@@ -89,8 +92,7 @@ it('nobody is charged twice, and all that was answered before the backup is ther
   const pending = async () => (await client.call('GET', '/orders?status=pending')).body.orders as unknown[]
   await until('what was under way to end', async () => (await pending()).length === 0, 120)
   // What has left the house is dispatched here too: its money is taken already, and stays taken once.
-  expect((await client.call('POST', `/shipments/${kept}-1/dispatch`)).status).toBe(200)
-  await client.final(kept, 120)
+  await dispatch(kept)
   const found = await comanda(system, 'reconcile', '--all')
   expect(found, found.out).toMatchObject({ code: 1, out: expect.stringContaining('missing_here') })
   const looked = await comanda(system, 'reconcile', 'release', '--dry-run')
