@@ -23,13 +23,19 @@ type Wish = { dir: string; names: readonly string[]; days: number }
 
 /**
  * Writes `<name>.crt` and `<name>.key` for each name into the folder, from the CA in `ca.crt` and `ca.key`, which is made if it is not there.
- * What is there is replaced, file by file. @returns whether the CA was made. @throws {Failure} without openssl.
+ * What is there is replaced, file by file. @returns whether the CA was made. @throws {Failure} without openssl, and where only half of the CA is.
  */
 export async function makeCertificates({ dir, names, days }: Wish): Promise<{ madeCa: boolean }> {
   await mkdir(dir, { recursive: true })
+  const [hasCa, hasKey] = await Promise.all([isThere(join(dir, 'ca.crt')), isThere(join(dir, 'ca.key'))])
+  // Its key is kept elsewhere, as it should be: another CA in its place would part the services from each other.
+  if (hasCa !== hasKey)
+    throw new Failure(
+      `${join(dir, hasCa ? 'ca.key' : 'ca.crt')} is missing, and ${join(dir, hasCa ? 'ca.crt' : 'ca.key')} is there: bring it, or name another folder for another CA`,
+    )
   const work = await mkdtemp(join(dir, '.new-'))
   try {
-    const madeCa = !(await isThere(join(dir, 'ca.key')))
+    const madeCa = !hasCa
     if (madeCa) await makeCa({ dir, work })
     for (const name of names) await makeOne(name, { dir, work, days })
     return { madeCa }

@@ -6,7 +6,15 @@ import { readFile } from 'node:fs/promises'
 /** PEM files: the own certificate (with those between it and the CA), its key, and the CAs whose certificates are believed. */
 export type CertificateFiles = { cert: string; key: string; ca: string }
 
-export type Certificates = { cert: Buffer; key: Buffer; ca: Buffer /** The own one. */; own: X509Certificate }
+export type Certificates = {
+  cert: Buffer
+  key: Buffer
+  ca: Buffer
+  /** The own one. */
+  own: X509Certificate
+  /** The CA that vouches for it. */
+  authority: X509Certificate
+}
 
 /** Says which file is wrong, by its setting and path. */
 export class CertificateError extends Error {
@@ -49,15 +57,34 @@ export async function readCertificates(files: CertificateFiles, names: readonly 
   if (own.validFromDate > now) throw problem('cert', `is not good before ${own.validFrom}`)
   const good = authorities.filter(({ validToDate, validFromDate }) => validToDate > now && validFromDate <= now)
   if (good.length === 0) throw problem('ca', `has expired on ${authorities[0].validTo}`)
-  if (!chain.some((one) => good.some((authority) => one.checkIssued(authority) && one.verify(authority.publicKey))))
-    throw problem('cert', `was not issued by a certificate in ${files.ca}`)
+  const authority = authorityOf(own, { between: chain.slice(1).filter(({ validToDate }) => validToDate > now), authorities: good })
+  if (!authority) throw problem('cert', `was not issued by a certificate in ${files.ca}`)
+  const purposes = own.keyUsage as string[] | undefined
+  if (purposes && ![SERVER, CLIENT].every((purpose) => purposes.includes(purpose)))
+    throw problem('cert', 'is not for servers and clients (extended key usage): each service is called, and calls')
   const missing = names.filter((name) => !isFor(own, name))
   if (missing.length > 0)
     throw problem(
       'cert',
       `is for ${own.subjectAltName ?? 'no name'}, but must be for DNS:${missing.join(', DNS:')}: that is who this process is`,
     )
-  return { cert, key, ca, own }
+  return { cert, key, ca, own, authority }
+}
+
+/** Extended key usage: TLS server, TLS client. */
+const SERVER = '1.3.6.1.5.5.7.3.1'
+const CLIENT = '1.3.6.1.5.5.7.3.2'
+
+/** Goes up from a certificate, by those between. Undefined: it ends at none that is believed. */
+function authorityOf(
+  own: X509Certificate,
+  { between, authorities }: { between: readonly X509Certificate[]; authorities: readonly X509Certificate[] },
+): X509Certificate | undefined {
+  const isOf = (issuer: X509Certificate) => own.checkIssued(issuer) && own.verify(issuer.publicKey)
+  const authority = authorities.find(isOf)
+  if (authority) return authority
+  const next = between.find(isOf)
+  return next && authorityOf(next, { between: between.filter((one) => one !== next), authorities })
 }
 
 /** Whether the certificate bears this very name, as DNS name among its alternative names. */

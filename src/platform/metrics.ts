@@ -31,6 +31,10 @@ export const METRICS = {
     ...{ kind: 'histogram', labels: ['grpc_service', 'grpc_method', 'grpc_code'], from: 'callers', buckets: SECONDS },
     meaning: 'Calls made, as the caller saw them',
   },
+  comanda_grpc_certificate_expires_timestamp_seconds: {
+    ...{ kind: 'gauge', labels: ['certificate'], from: 'all' },
+    meaning: 'With mutual TLS: when the certificate that this process shows ends (`own`), and that of the CA which vouches for it (`ca`)',
+  },
   comanda_db_connections: {
     kind: 'gauge',
     labels: ['pool', 'state'],

@@ -4,6 +4,7 @@ import { type ChannelCredentials, experimental, type ServerCredentials } from '@
 import { admitCallers, type Peer } from './callers.ts'
 import { type CertificateFiles, type Certificates, filesOf, readCertificates } from './certificates.ts'
 import type { Log } from './log.ts'
+import { meter, type Reading } from './metrics.ts'
 
 /**
  * Mutual TLS between the services: both sides show a certificate of a CA that the other believes. Files that are replaced are taken up
@@ -43,21 +44,34 @@ export async function openMutualTls(files: CertificateFiles, { names = [], log, 
       if (++failures === 2)
         log.error({ error: (error as Error).message }, 'the certificates on the disk are not good: going on with those in use')
     }
-    const expiresAt = held.current.own.validToDate
+    const expiresAt = new Date(Math.min(...Object.values(endsOf(held.current))))
     if (expiresAt.getTime() - Date.now() > WARN_BEFORE_MS || performance.now() - warnedAt < WARN_EVERY_MS) return
     warnedAt = performance.now()
-    log.warn({ expires_at: expiresAt }, 'the certificate of this process expires soon: replace it, or nobody will be reached')
+    log.warn({ expires_at: expiresAt }, 'the certificate of this process, or its CA, expires soon: replace it, or nobody will be reached')
   }
   const timer = setInterval(look, everyMs).unref()
+  const endWatch = meter()?.watch('certificates', () => readEnds(held.current), { everyMs: 0 })
   return {
     channel: experimental.createCertificateProviderChannelCredentials(held, held),
     server: (toLog) =>
       experimental.createServerCredentialsWithInterceptors(experimental.createCertificateProviderServerCredentials(held, held, true), [
         admitCallers(toLog),
       ]),
-    close: () => clearInterval(timer),
+    close() {
+      clearInterval(timer)
+      endWatch?.()
+    },
   }
 }
+
+/** When they end, in ms since 1970. */
+const endsOf = ({ own, authority }: Certificates) => ({ own: own.validToDate.getTime(), ca: authority.validToDate.getTime() })
+
+/** Of those in use: what lies on the disk and was not taken up helps nobody. */
+const readEnds = (current: Certificates): Reading[] =>
+  Object.entries(endsOf(current)).map(([certificate, endMs]) => ({
+    ...{ metric: 'comanda_grpc_certificate_expires_timestamp_seconds', labels: { certificate }, value: endMs / 1_000 },
+  }))
 
 type CaListener = Parameters<experimental.CertificateProvider['addCaCertificateListener']>[0]
 type IdentityListener = Parameters<experimental.CertificateProvider['addIdentityCertificateListener']>[0]

@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type CertificateFiles, filesOf, readCertificates } from '../../src/platform/certificates.ts'
@@ -51,6 +52,42 @@ describe.runIf(hasOpenssl())('the files of mutual TLS', () => {
     expect(await problem({ ...orders, ca: foreign.ca })).toBe(
       `GRPC_TLS_CERT_FILE (${orders.cert}) was not issued by a certificate in ${foreign.ca}`,
     )
+  })
+
+  it('are not good by a stranger among them whom the CA knows', async () => {
+    const file = join(dir, 'two.crt')
+    writeFileSync(file, Buffer.concat([readFileSync(foreign.cert), readFileSync(orders.cert)]))
+    expect(await problem({ cert: file, key: foreign.key, ca: orders.ca })).toBe(
+      `GRPC_TLS_CERT_FILE (${file}) was not issued by a certificate in ${orders.ca}`,
+    )
+  })
+
+  it('may come from a CA between, when its certificate is with them', async () => {
+    const at = (file: string) => join(dir, file)
+    const issue = (name: string, issuer: string, extensions: string[]) =>
+      execFileSync('openssl', [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`, '-days', '2'],
+        ...['-CA', at(`${issuer}.crt`), '-CAkey', at(`${issuer}.key`), '-keyout', at(`${name}.key`), '-out', at(`${name}.crt`)],
+        ...extensions.flatMap((extension) => ['-addext', extension]),
+      ])
+    issue('between', 'ca', ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign'])
+    issue('leaf', 'between', ['subjectAltName=DNS:orders', 'extendedKeyUsage=serverAuth,clientAuth'])
+    const files = { cert: at('leaf.crt'), key: at('leaf.key'), ca: orders.ca }
+    expect(await problem(files)).toContain('was not issued by')
+    appendFileSync(files.cert, readFileSync(at('between.crt')))
+    expect(await problem(files)).toBe('none')
+    issue('half', 'ca', ['subjectAltName=DNS:orders', 'extendedKeyUsage=serverAuth'])
+    expect(await problem({ cert: at('half.crt'), key: at('half.key'), ca: orders.ca })).toContain('is not for servers and clients')
+  })
+
+  it('are made of the CA that is there, and of no other when its key is kept elsewhere', async () => {
+    const { dir: made } = await certificates(['orders'])
+    const before = readFileSync(join(made, 'ca.crt'))
+    await certificates(['orders'], { dir: made })
+    expect(readFileSync(join(made, 'ca.crt'))).toEqual(before)
+    rmSync(join(made, 'ca.key'))
+    await expect(certificates(['orders'], { dir: made })).rejects.toThrow('ca.key is missing')
+    expect(readFileSync(join(made, 'ca.crt'))).toEqual(before)
   })
 
   it('must be good today', async () => {

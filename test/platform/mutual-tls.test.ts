@@ -10,11 +10,14 @@ import { callersOf } from '../../src/platform/callers.ts'
 import type { CertificateFiles } from '../../src/platform/certificates.ts'
 import { connectGrpc, isUnavailable, serveGrpc } from '../../src/platform/grpc.ts'
 import { type Log, silentLog } from '../../src/platform/log.ts'
+import { turnMetricsOn } from '../../src/platform/metrics.ts'
 import { type MutualTls, openMutualTls } from '../../src/platform/mutual-tls.ts'
+import { openMeter } from '../../src/telemetry/meter.ts'
 import { certificates, hasOpenssl } from '../support/certificates.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { loggedLines } from '../support/log.ts'
 import { until } from '../support/until.ts'
+import { samplesOf } from '../telemetry/exposition.ts'
 
 const open: (() => unknown)[] = []
 afterEach(async () => {
@@ -212,9 +215,29 @@ describe.runIf(hasOpenssl())('certificates that are replaced on the disk', () =>
     ])
   })
 
+  it('tell the metrics when they end, and their CA', async () => {
+    const files = (await certificates(NAMES)).of('inventory')
+    const meter = openMeter('inventory')
+    turnMetricsOn(meter)
+    open.push(() => turnMetricsOn(undefined as never))
+    const opened = await tls(files)
+    const days = async () =>
+      samplesOf(await meter.text())
+        .filter(({ name }) => name === 'comanda_grpc_certificate_expires_timestamp_seconds')
+        .map(({ labels, value }) => [labels.certificate, Math.round((value - Date.now() / 1_000) / 86_400)])
+    expect(await days()).toEqual([
+      ['own', 2],
+      ['ca', 3_650],
+    ])
+    opened.close()
+    expect(await days()).toEqual([])
+  })
+
   it('are missed in the log a week before they end', async () => {
     const { log, lines } = loggedLines()
     await tls(ours.of('inventory'), log, EVERY_MS)
-    await until('it to be said', () => lines().some(({ msg }) => msg.startsWith('the certificate of this process expires soon')))
+    await until('it to be said', () =>
+      lines().some(({ msg }) => msg.startsWith('the certificate of this process, or its CA, expires soon')),
+    )
   })
 })
