@@ -15,17 +15,24 @@ import type { Log } from './log.ts'
 /** `operator`: the command line, and the supervisor where it fills the catalogue. */
 export type Peer = ServiceName | 'operator'
 
-const SERVICES: Record<string, { at: OwnerName; callers: Peer[] }> = {
-  'comanda.v1.OrdersService': { at: 'orders', callers: ['gateway', 'shipping'] },
-  'comanda.v1.AccessService': { at: 'orders', callers: ['gateway', 'operator'] },
-  'comanda.v1.PrivacyService': { at: 'orders', callers: ['gateway'] },
-  'comanda.v1.InventoryService': { at: 'inventory', callers: ['gateway', 'orders', 'operator'] },
-  'comanda.v1.PaymentService': { at: 'payment', callers: ['gateway', 'orders'] },
-  'comanda.v1.ShippingService': { at: 'shipping', callers: ['gateway', 'orders'] },
+/** A caller with methods after it may call those alone. */
+type Callers = Partial<Record<Peer, 'all' | string[]>>
+const GATEWAY_AND_ORDERS: Callers = { gateway: 'all', orders: 'all' }
+
+const SERVICES: Record<string, { at: OwnerName; callers: Callers }> = {
+  'comanda.v1.OrdersService': { at: 'orders', callers: { gateway: 'all', shipping: ['RecordShipments'] } },
+  'comanda.v1.AccessService': { at: 'orders', callers: { gateway: 'all', operator: 'all' } },
+  'comanda.v1.PrivacyService': { at: 'orders', callers: { gateway: 'all' } },
+  'comanda.v1.InventoryService': {
+    at: 'inventory',
+    callers: { ...GATEWAY_AND_ORDERS, operator: ['ListProducts', 'CreateProducts'] },
+  },
+  'comanda.v1.PaymentService': { at: 'payment', callers: GATEWAY_AND_ORDERS },
+  'comanda.v1.ShippingService': { at: 'shipping', callers: GATEWAY_AND_ORDERS },
 }
 /** At every service. Health and reflection tell nothing that is worth a list: whoever has a certificate of our CA may ask. */
-const EVERYWHERE: Record<string, Peer[] | 'all'> = {
-  'comanda.v1.FaultControlService': ['gateway'],
+const EVERYWHERE: Record<string, Callers | 'all'> = {
+  'comanda.v1.FaultControlService': { gateway: 'all' },
   'grpc.health.v1.Health': 'all',
   'grpc.reflection.v1.ServerReflection': 'all',
 }
@@ -33,13 +40,18 @@ const EVERYWHERE: Record<string, Peer[] | 'all'> = {
 /** Who answers for a service, by its full name; undefined for those that are everywhere. */
 export const homeOf = (fullName: string): OwnerName | undefined => SERVICES[fullName]?.at
 
-/** Empty: nobody. */
-export const callersOf = (fullName: string): readonly Peer[] | 'all' => SERVICES[fullName]?.callers ?? EVERYWHERE[fullName] ?? []
+/** Whose calls of a method are taken. Empty: nobody's. */
+export function callersOf(fullName: string, method: string): readonly Peer[] | 'all' {
+  const callers = SERVICES[fullName]?.callers ?? EVERYWHERE[fullName] ?? {}
+  if (callers === 'all') return 'all'
+  return (Object.keys(callers) as Peer[]).filter((name) => callers[name] === 'all' || callers[name]?.includes(method))
+}
 
 /** Refuses calls of those who have a good certificate, but have no business here. What is on no list is refused to all. */
 export function admitCallers(log: Log): ServerInterceptor {
   return ({ path }, call) => {
-    const callers = callersOf(path.slice(1, path.lastIndexOf('/')))
+    const slash = path.lastIndexOf('/')
+    const callers = callersOf(path.slice(1, slash), path.slice(slash + 1))
     if (callers === 'all') return call as ServerInterceptingCall
     const refuse = () => {
       log.warn({ rpc: path, peer: call.getPeer(), certificate: namesOf(call) }, 'call refused: not for this certificate')

@@ -6,7 +6,7 @@ import { ClientError, Status } from 'nice-grpc'
 import { HealthDefinition } from 'nice-grpc-server-health'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { InventoryServiceDefinition } from '../../src/gen/comanda/v1/inventory.ts'
-import { callersOf } from '../../src/platform/callers.ts'
+import { callersOf, type Peer } from '../../src/platform/callers.ts'
 import type { CertificateFiles } from '../../src/platform/certificates.ts'
 import { connectGrpc, isUnavailable, serveGrpc } from '../../src/platform/grpc.ts'
 import { type Log, silentLog } from '../../src/platform/log.ts'
@@ -84,26 +84,37 @@ function ask(address: string, as: MutualTls | undefined): Promise<string> {
   )
 }
 
-it('every service of the contracts has a list of who may call it', () => {
-  const services = readdirSync('proto/comanda/v1').flatMap((file) =>
-    [...readFileSync(join('proto/comanda/v1', file), 'utf8').matchAll(/^service (\w+)/gm)].map(([, name]) => `comanda.v1.${name}`),
+it('every method of the contracts has a list of who may call it: who is not the gateway calls what it needs, and no more', () => {
+  const methods = readdirSync('proto/comanda/v1').flatMap((file) =>
+    [...readFileSync(join('proto/comanda/v1', file), 'utf8').matchAll(/^service (\w+) \{(.*?)^\}/gms)].flatMap(([, service, body = '']) =>
+      [...body.matchAll(/rpc (\w+)/g)].map(([, method]) => [`comanda.v1.${service}`, method as string] as const),
+    ),
   )
-  expect(services.length).toBeGreaterThan(5)
-  for (const name of services) expect(callersOf(name).length, name).toBeGreaterThan(0)
+  expect(methods.length).toBeGreaterThan(30)
+  for (const [service, method] of methods) expect(callersOf(service, method), `${service}/${method}`).toContain('gateway')
+  const calledBy = (peer: Peer) =>
+    methods.filter(([service, method]) => callersOf(service, method).includes(peer)).map(([service, method]) => `${service}/${method}`)
+  expect(calledBy('shipping')).toEqual(['comanda.v1.OrdersService/RecordShipments'])
+  expect(calledBy('payment')).toEqual([])
+  expect(calledBy('inventory')).toEqual([])
+  expect(calledBy('operator').filter((name) => !name.includes('.AccessService/'))).toEqual([
+    'comanda.v1.InventoryService/ListProducts',
+    'comanda.v1.InventoryService/CreateProducts',
+  ])
+  expect(callersOf('comanda.v1.OrdersService', 'constructor')).toEqual(['gateway'])
+  expect(callersOf('comanda.v1.NoService', 'PlaceOrders')).toEqual([])
 })
 
 describe.runIf(hasOpenssl())('between services with mutual TLS', () => {
   it('who has a certificate of our CA and is on the list is answered', async () => {
     const address = await inventory(await tls(ours.of('inventory')))
-    for (const name of ['gateway', 'orders', 'operator']) expect(await ask(address, await tls(ours.of(name)))).toBe('answered')
+    for (const name of ['gateway', 'orders']) expect(await ask(address, await tls(ours.of(name)))).toBe('answered')
   })
 
   it('who is not on the list of the service is refused, and the log says who', async () => {
     const { log, lines } = loggedLines()
     const address = await inventory(await tls(ours.of('inventory')), log)
-    expect(await ask(address, await tls(ours.of('shipping')))).toBe(
-      'denied: the certificate of the caller is for none of gateway, orders, operator',
-    )
+    expect(await ask(address, await tls(ours.of('shipping')))).toBe('denied: the certificate of the caller is for none of gateway, orders')
     expect(lines()).toContainEqual(
       expect.objectContaining({
         msg: 'call refused: not for this certificate',
