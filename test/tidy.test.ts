@@ -23,7 +23,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   platform: [],
   broker: [],
   access: [],
-  inventory: [],
+  retention: [],
+  inventory: ['retention'],
   payment: ['broker'],
   shipping: ['broker'],
   orders: ['access', 'broker'],
@@ -31,7 +32,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   audit: [],
   supervisor: [],
   backup: ['supervisor'],
-  cli: ['access', 'audit', 'backup', 'main.ts'],
+  cli: ['access', 'audit', 'backup', 'retention', 'main.ts'],
   telemetry: [],
   'main.ts': ['telemetry', 'inventory', 'payment', 'shipping', 'orders', 'gateway', 'supervisor'],
 }

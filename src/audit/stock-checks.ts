@@ -4,10 +4,14 @@ import type { Check } from './check.ts'
 
 // A reservation, part by part: what it took where, and whether that has left.
 const PARTS = `
-      select r.order_id, r.status, item.product_id, part.location_id, part.quantity, part.location_id = any(r.committed_locations) as has_left
+      select r.order_id, r.status, r.updated_at, item.product_id, part.location_id, part.quantity, part.location_id = any(r.committed_locations) as has_left
       from reservations r
       cross join lateral jsonb_to_recordset(r.items) as item(product_id text, allocations jsonb)
       cross join lateral jsonb_to_recordset(item.allocations) as part(location_id text, quantity bigint)`
+
+// Of orders that ended before that, movements may have been folded (decision 0024): what is left of them and what was folded must add up for all together.
+const MAY_BE_FOLDED = (reservation: string) =>
+  `${reservation}.status in ('committed', 'released') and ${reservation}.updated_at < (select max(folded_until) from opening_balances)`
 
 export const stockChecks: readonly Check[] = [
   {
@@ -40,12 +44,16 @@ export const stockChecks: readonly Check[] = [
     kind: 'always',
     on: 'inventory',
     about: 'movements',
-    title: 'the movements of each order come to what its reservation holds and what has left',
+    title: 'the movements of each order (of folded ones: of all together) come to what its reservation holds and what has left',
     query: `
       select order_id, product_id, location_id, sum(reserved) as reserved_off_by, sum(on_hand) as on_hand_off_by from (
-        select order_id, product_id, location_id, reserved_delta as reserved, on_hand_delta as on_hand from movements where order_id is not null
+        select case when ${MAY_BE_FOLDED('r')} then null else m.order_id end as order_id, m.product_id, m.location_id, m.reserved_delta as reserved, m.on_hand_delta as on_hand
+        from movements m left join reservations r on r.order_id = m.order_id where m.order_id is not null
         union all
-        select order_id, product_id, location_id, case when status = 'held' and not has_left then -quantity else 0 end, case when has_left then quantity else 0 end
+        select null, product_id, location_id, reserved, on_hand from opening_balances
+        union all
+        select case when ${MAY_BE_FOLDED('p')} then null else order_id end, product_id, location_id,
+               case when status = 'held' and not has_left then -quantity else 0 end, case when has_left then quantity else 0 end
         from (${PARTS}) p
       ) moved_less_wanted group by 1, 2, 3 having sum(reserved) <> 0 or sum(on_hand) <> 0`,
   },
@@ -55,12 +63,16 @@ export const stockChecks: readonly Check[] = [
     kind: 'always',
     on: 'inventory',
     about: 'movements',
-    title: 'stock is the sum of its movements',
+    title: 'stock is the sum of its movements and its opening balance',
     query: `
       select coalesce(s.product_id, m.product_id) as product_id, coalesce(s.location_id, m.location_id) as location_id,
              s.on_hand, m.on_hand as moved_on_hand, s.reserved, m.reserved as moved_reserved
       from stock s full join (
-        select product_id, location_id, sum(on_hand_delta) as on_hand, sum(reserved_delta) as reserved from movements group by 1, 2
+        select product_id, location_id, sum(on_hand_delta) as on_hand, sum(reserved_delta) as reserved from (
+          select product_id, location_id, on_hand_delta, reserved_delta from movements
+          union all
+          select product_id, location_id, on_hand, reserved from opening_balances
+        ) ledger group by 1, 2
       ) m on m.product_id = s.product_id and m.location_id = s.location_id
       where (coalesce(s.on_hand, 0), coalesce(s.reserved, 0)) is distinct from (coalesce(m.on_hand, 0), coalesce(m.reserved, 0))`,
   },

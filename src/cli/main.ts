@@ -18,6 +18,7 @@ import { productsCommand } from './products.ts'
 import { queueCommand } from './queue.ts'
 import { reconcileCommand } from './reconcile.ts'
 import { restoreCommand } from './restore.ts'
+import { retentionCommand } from './retention.ts'
 import { serveCommand } from './serve.ts'
 import { stockCommand } from './stock.ts'
 
@@ -63,6 +64,7 @@ export function buildProgram(output: OutputConfiguration = {}): Command {
     migrateCommand,
     backupCommand,
     restoreCommand,
+    retentionCommand,
     healthCommand,
     doctorCommand,
   ])

@@ -55,6 +55,8 @@ export type Config = {
   drainMs: number
   leaseMs: number
   eraseAfterMs: number
+  /** Undefined: never. */
+  foldAfterDays: number | undefined
   reconcileEveryMs: number
   batchMax: number
   /** When orders stops trying. */
@@ -129,6 +131,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     drainMs: Number(values.DRAIN_MS),
     leaseMs: Number(values.LEASE_MS),
     eraseAfterMs: Number(values.ERASE_AFTER_MS),
+    foldAfterDays: values.FOLD_AFTER_DAYS === '' ? undefined : Number(values.FOLD_AFTER_DAYS),
     reconcileEveryMs: Number(values.RECONCILE_EVERY_MS),
     batchMax: Number(values.BATCH_MAX),
     limits: { maxAgeMs: Number(values.PARKED_MAX_AGE_MS), maxAttempts: Number(values.DEAD_AFTER_ATTEMPTS) },

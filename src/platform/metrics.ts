@@ -135,6 +135,10 @@ export const METRICS = {
     ...{ kind: 'gauge', labels: ['outbox'], from: 'payment, shipping' },
     meaning: 'How long the one that is longest due has been so; 0: none',
   },
+  comanda_retention_rows_total: {
+    ...{ kind: 'counter', labels: ['table'], from: 'inventory' },
+    meaning: 'Rows that were old enough to go, and that this process let go of',
+  },
   comanda_metrics_failed: {
     ...{ kind: 'gauge', labels: ['reading'], from: 'all' },
     meaning: '1 when a reading could not be taken in time: what it would have told is missing from this scrape',
@@ -152,7 +156,7 @@ export type Reading = { metric: string; labels?: Record<string, string>; value: 
 
 /** What counts and times in this process. */
 export type Meter = {
-  count<N extends Kind<'counter'>>(metric: N, labels: Labels<N>): void
+  count<N extends Kind<'counter'>>(metric: N, labels: Labels<N>, by?: number): void
   observe<N extends Kind<'histogram'>>(metric: N, labels: Labels<N>, value: number): void
   /**
    * Gauges that are read when somebody asks, at most every `everyMs` (0: whenever, for it costs nothing). What does not come in time, or fails, is missing from the answer.

@@ -13,6 +13,7 @@ export type Kind =
   | 'host'
   | 'addresses'
   | 'integer'
+  | 'days'
   | 'level'
   | 'flag'
   | 'terminal'
@@ -29,6 +30,8 @@ export function problemWith(name: string, kind: Kind, value: string): string | u
       return /^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535 ? undefined : says('a port from 1 to 65535')
     case 'integer':
       return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : says('a whole number above 0')
+    case 'days':
+      return /^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 36_500 ? undefined : says('a number of days from 1 to 36500')
     case 'url':
       return value === '' || (/^postgres(ql)?:\/\/.+/.test(value) && URL.canParse(value))
         ? undefined

@@ -171,6 +171,13 @@ export const SETTINGS = {
     meaning:
       'An order with an idempotency key is erased (`comanda customers erase`) this long after its last change: a late repeat of its request must not place it again',
   },
+  FOLD_AFTER_DAYS: {
+    for: 'inventory, comanda retention',
+    kind: 'days',
+    default: '',
+    meaning:
+      'Movements of stock of orders whose goods left, or were let go, so many days ago are folded into opening balances (docs/OPERATING.md); kept for ever when unset',
+  },
   RECONCILE_EVERY_MS: {
     for: 'payment',
     kind: 'integer',

@@ -40,7 +40,7 @@ export function openMeter(service: string, readMs = READ_MS): PrometheusMeter {
   }
   return {
     contentType: registry.contentType,
-    count: (metric, labels) => counters.get(metric)?.inc(labels),
+    count: (metric, labels, by = 1) => counters.get(metric)?.inc(labels, by),
     observe: (metric, labels, value) => histograms.get(metric)?.observe(labels, value),
     watch(reading, read, { everyMs = EVERY_MS } = {}) {
       const one = { read, everyMs, readAt: Number.NEGATIVE_INFINITY, last: undefined }

@@ -50,6 +50,34 @@ describe('the audit', () => {
     }
   })
 
+  it('is content with movements that were folded, all or some', async () => {
+    const spoilt = await spoilable(urls, ['inventory'])
+    const looked = async () => {
+      const { results } = await audit(spoilt.urls)
+      return [idsOf(results), results.find(({ id }) => id === 'I08')?.examined ?? 0] as const
+    }
+    const long = `interval '100 days'`
+    try {
+      const [, before] = await looked()
+      await execute(
+        spoilt.urls.inventory,
+        `update reservations set updated_at = now() - ${long}; alter table movements disable trigger all; update movements set at = now() - ${long}; alter table movements enable trigger all`,
+      )
+      const pages = [5, 7, 1_000].map((limit) => `select * from fold_movements(interval '30 days', 0, ${limit})`)
+      const left: number[] = []
+      for (const page of pages) {
+        await execute(spoilt.urls.inventory, page)
+        const [broken, examined] = await looked()
+        expect(broken).toEqual([])
+        left.push(examined)
+      }
+      expect(left[0]).toBeLessThanOrEqual(before)
+      expect(left.at(-1)).toBeLessThan(before)
+    } finally {
+      await spoilt.drop()
+    }
+  })
+
   it.each(plants)('sees that $what ($breaks)', async ({ breaks, sql }) => {
     const statements = sql(ids)
     const spoilt = await spoilable(urls, Object.keys(statements) as OwnerName[])

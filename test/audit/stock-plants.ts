@@ -1,4 +1,4 @@
-import { type Plant, q } from './plant.ts'
+import { type Plant, q, unlock } from './plant.ts'
 
 export const stockPlants: readonly Plant[] = [
   {
@@ -31,6 +31,23 @@ export const stockPlants: readonly Plant[] = [
     what: 'stock appears from nowhere',
     breaks: ['I08'],
     sql: () => ({ inventory: `update stock set on_hand = on_hand + 1 where product_id = 'a1'` }),
+  },
+  {
+    what: 'an opening balance is not what was folded into it',
+    breaks: ['I08', 'I07'],
+    sql: () => ({
+      inventory: `${unlock('opening_balances')} insert into opening_balances values ('a1', 'madrid', -1, 0, 2, now() - interval '1 year')`,
+    }),
+  },
+  {
+    what: 'too young movements were folded',
+    breaks: ['I07'],
+    sql: (ids) => ({
+      inventory: `${unlock('movements')} ${unlock('opening_balances')}
+        insert into opening_balances select product_id, location_id, sum(on_hand_delta), sum(reserved_delta), count(*), now() - interval '1 year'
+          from movements where order_id = ${q(ids.delivered)} group by 1, 2;
+        delete from movements where order_id = ${q(ids.delivered)}`,
+    }),
   },
   {
     what: 'a reservation takes less than its item says',

@@ -28,7 +28,7 @@ describe('the pages that the code makes', () => {
 })
 
 it.each(Object.entries(SETTINGS))('%s says for which services it is', (_name, { for: who }) => {
-  const known = ['all', 'services', 'comanda migrate', ...SERVICES]
+  const known = ['all', 'services', 'comanda migrate', 'comanda retention', ...SERVICES]
   expect(who.split(', ').filter((one) => !known.includes(one))).toEqual([])
 })
 

@@ -49,7 +49,9 @@ export async function drift(db: Database): Promise<unknown[]> {
       select product_id, location_id, s.on_hand, s.reserved, m.on_hand as moved, m.reserved as held
       from stock s full join (
         select product_id, location_id, sum(on_hand_delta)::bigint as on_hand, sum(reserved_delta)::bigint as reserved
-        from movements group by 1, 2) m using (product_id, location_id)
+        from (
+          select product_id, location_id, on_hand_delta, reserved_delta from movements
+          union all select product_id, location_id, on_hand, reserved from opening_balances) ledger group by 1, 2) m using (product_id, location_id)
       where (s.on_hand, s.reserved) is distinct from (m.on_hand, m.reserved)`),
     db.query(sql`
       select product_id, location_id, s.reserved, r.held

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { run as comanda } from '../../src/cli/main.ts'
 import { DATABASES } from '../../src/platform/config.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { freePorts } from '../support/system.ts'
@@ -84,6 +85,53 @@ describe('a roll-out with comanda migrate', { timeout: 120_000 }, () => {
     for (const name of DATABASES) expect(await asService(name, closed), name).toEqual([])
     const other = Object.assign(new URL(urlOf('orders')), { password: encodeURIComponent('p@ss/w:rd%'), pathname: `/${roleOf('payment')}` })
     await expect(query(other.toString(), 'select 1')).rejects.toThrow('permission denied')
+  })
+
+  it('lets comanda retention fold as the admin what the service itself may not', async () => {
+    const id = '01900000-0000-7000-8000-000000000001'
+    const long = `now() - interval '100 days'`
+    await asAdmin(
+      roleOf('inventory'),
+      `insert into products (id, name, unit_price_minor, currency) values ('a1', 'a', 1, 'EUR'); insert into stock values ('a1', 'madrid', 7, 0);
+       insert into reservations (order_id, status, items, committed_locations, updated_at)
+         values ('${id}', 'committed', '[{"product_id": "a1", "quantity": 3, "allocations": [{"location_id": "madrid", "quantity": 3}]}]', '{madrid}', ${long});
+       insert into movements (product_id, location_id, kind, on_hand_delta, reserved_delta, order_id, at) values
+         ('a1', 'madrid', 'received', 10, 0, null, ${long}), ('a1', 'madrid', 'reserved', 0, 3, '${id}', ${long}), ('a1', 'madrid', 'committed', -3, -3, '${id}', ${long})`,
+    )
+    // In this process: it is the database's answers that count here.
+    const retention = async (more: NodeJS.ProcessEnv, ...args: string[]) => {
+      const before = { ...process.env }
+      let [out, err] = ['', '']
+      Object.assign(process.env, env, more)
+      const output = {
+        writeOut(text: string) {
+          out += text
+        },
+        writeErr(text: string) {
+          err += text
+        },
+      }
+      const code = await comanda(['retention', '--json', ...args], output).finally(() => {
+        process.env = before
+      })
+      return { code, err, told: code === 0 ? JSON.parse(out) : out }
+    }
+    const one = { table: 'inventory.movements', setting: 'FOLD_AFTER_DAYS', rows: 3 }
+    const admin = { DATABASE_ADMIN_URL: server, FOLD_AFTER_DAYS: '90' }
+    expect(await retention({ DATABASE_ADMIN_URL: server })).toEqual({ code: 0, err: '', told: [{ ...one, days: null, old: 0, gone: 0 }] })
+    expect(await retention({ FOLD_AFTER_DAYS: '90' }, '--dry-run')).toEqual({
+      code: 0,
+      err: '',
+      told: [{ ...one, days: 90, old: 2, gone: 0 }],
+    })
+    expect(await retention({ FOLD_AFTER_DAYS: '90' })).toMatchObject({ code: 1, err: expect.stringContaining('set DATABASE_ADMIN_URL') })
+    expect(await retention({ ...admin, FOLD_AFTER_DAYS: '101' })).toMatchObject({ code: 0, told: [{ old: 0, gone: 0 }] })
+    expect(await retention(admin)).toEqual({ code: 0, err: '', told: [{ ...one, days: 90, old: 2, gone: 2 }] })
+    expect(await retention(admin)).toMatchObject({ told: [{ rows: 1, old: 0, gone: 0 }] })
+    expect(
+      await asAdmin(roleOf('inventory'), 'select product_id, on_hand::int, reserved::int, movements::int from opening_balances'),
+    ).toEqual([{ product_id: 'a1', on_hand: -3, reserved: 0, movements: 2 }])
+    expect((await retention({ FOLD_AFTER_DAYS: '0' })).code).toBe(2)
   })
 
   it('refuses the start of a service whose schema is behind, and changes nothing; after the migration it starts', async () => {
