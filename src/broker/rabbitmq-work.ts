@@ -1,5 +1,6 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Log } from '../platform/log.ts'
+import { unforeseen } from '../platform/unforeseen.ts'
 import type { QueueName, Verdict } from './broker.ts'
 import { type Handle, judge } from './judge.ts'
 import { deliveryOf, type Incoming, type Outgoing, outgoing } from './rabbitmq-message.ts'
@@ -79,7 +80,7 @@ function replacement({ id, content, publishedAt, attempts, attempt, restMs }: In
     case 'ack':
       throw new Error('an acknowledged message has no replacement')
     default:
-      return decision satisfies never
+      return unforeseen(decision)
   }
 }
 

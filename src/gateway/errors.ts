@@ -4,9 +4,10 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientError, Status } from 'nice-grpc'
 import { QueueFullError } from '../platform/batched.ts'
 import { ERRORS, type ErrorCode, isErrorCode } from '../platform/errors.ts'
-import { isUnavailable } from '../platform/grpc.ts'
+import { isTooOld, isUnavailable } from '../platform/grpc.ts'
 import { newId } from '../platform/ids.ts'
 import type { Answer } from '../platform/outcome.ts'
+import { unforeseen } from '../platform/unforeseen.ts'
 import { type FieldError, fieldErrors } from './validation.ts'
 
 /** From refusals and failures to problem+json (RFC 9457), once for all routes. */
@@ -34,7 +35,7 @@ export function doneOrThrow<T>(answer: Answer<T>): T {
     case 'unknown':
       throw new Problem('unavailable', answer.message, { retryAfter: 1 })
     default:
-      return answer satisfies never
+      return unforeseen(answer)
   }
 }
 
@@ -90,6 +91,8 @@ export function asProblem(error: unknown): Problem {
   if (error instanceof QueueFullError)
     return new Problem('overloaded', 'too many requests are waiting; nothing was stored', { retryAfter: 1 })
   if (isUnavailable(error)) return new Problem('unavailable', "a service can't be reached or did not answer in time", { retryAfter: 1 })
+  if (isTooOld(error))
+    return new Problem('unavailable', 'a service behind this is of an older version that can not do it yet', { retryAfter: 30 })
   if (error instanceof ClientError && error.code === Status.INVALID_ARGUMENT) return new Problem('invalid_request', error.details)
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('body_too_large', 'the body has more than 64 KiB')
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')

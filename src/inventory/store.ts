@@ -1,5 +1,6 @@
 import { type Answer, done, refused } from '../platform/outcome.ts'
 import { type Database, rows, sql, type Transaction } from '../platform/postgres.ts'
+import { unforeseen } from '../platform/unforeseen.ts'
 import { allocate, FreeStock, type ProductFacts, type Reservation, type ReservedItem, type WantedItem } from './stock.ts'
 
 /** Reservations and the stock they hold. Each function takes many, in one transaction. */
@@ -217,6 +218,6 @@ function storedDecision(row: ReservationRow): Answer<Reservation> {
     case 'tombstone':
       return refused('order_released', 'the stock of this order was released')
     default:
-      return row.status satisfies never
+      return unforeseen(row.status)
   }
 }

@@ -4,6 +4,7 @@ import type { Log } from '../platform/log.ts'
 import { meter } from '../platform/metrics.ts'
 import { type Database, isDatabaseDown } from '../platform/postgres.ts'
 import { inTrace, tracer } from '../platform/tracing.ts'
+import { unforeseen } from '../platform/unforeseen.ts'
 import type { FallbackQueue } from './fallback-queue.ts'
 import { alwaysUp, type Health } from './health.ts'
 import { type Change, type Order, STEPS, type StepService, tellable } from './order.ts'
@@ -200,7 +201,7 @@ function next(order: Order, services: Services, around: Surroundings): Promise<C
     case null:
       throw new Error(`order ${order.id} has no work`)
     default:
-      return order.work satisfies never
+      return unforeseen(order.work)
   }
 }
 

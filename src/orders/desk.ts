@@ -5,6 +5,7 @@ import { isUuid } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Answer, done, refused, toWire, unknown } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
+import { unforeseen } from '../platform/unforeseen.ts'
 import type { Coordinator } from './coordinator.ts'
 import { countDead, countParked, type DeskFilter, listDeadOrders } from './desk-store.ts'
 import type { Health } from './health.ts'
@@ -117,7 +118,7 @@ function decide(
     case null:
       return refused('not_dead', `order ${orderId} has nothing left to do`)
     default:
-      return order.work satisfies never
+      return unforeseen(order.work)
   }
 }
 

@@ -14,9 +14,11 @@ import * as store from './store.ts'
 
 const AT_ONCE = 256
 const MOST_ATTEMPTS = 20
+/** What only a newer version knows comes again, by then perhaps to an instance of that: ten minutes in all. */
+const NEWER_PAUSE_MS = 30_000
 
 type Dependencies = { broker: Broker; coordinator: Coordinator; db: Database; leaseMs: number; log: Log }
-type Fact = { kind: 'shipment'; told: ShipmentTold } | { kind: 'payment'; orderId: string }
+type Fact = { kind: 'shipment'; told: ShipmentTold } | { kind: 'payment'; orderId: string } | { kind: 'newer'; type: string }
 
 /** @throws never for a broker that is away: it goes on by itself. */
 export function startInbox(dependencies: Dependencies): Promise<Consumer> {
@@ -38,6 +40,8 @@ async function takeIn(deliveries: readonly Delivery[], { coordinator, db, leaseM
   const byFact = new Map(shipments.map((told, i) => [told, answers[i]]))
   return facts.map((fact): Verdict => {
     if (!fact) return { do: 'dead', error: 'not a fact that orders knows' }
+    if (fact.kind === 'newer')
+      return { do: 'retry', afterMs: NEWER_PAUSE_MS, error: `${fact.type}: not a fact that this version of orders knows` }
     const answer = fact.kind === 'shipment' ? byFact.get(fact.told) : undefined
     // Unknown is no trouble: shipping asks again until we know.
     return answer?.kind === 'refused' ? { do: 'dead', error: `${answer.code}: ${answer.message}` } : { do: 'ack' }
@@ -46,8 +50,9 @@ async function takeIn(deliveries: readonly Delivery[], { coordinator, db, leaseM
 
 function readFact(body: unknown): Fact | undefined {
   const { type, order_id: orderId, shipment_id: shipmentId } = (body ?? {}) as Record<string, unknown>
-  if (typeof orderId !== 'string' || !isUuid(orderId)) return undefined
+  if (typeof orderId !== 'string' || !isUuid(orderId) || typeof type !== 'string') return undefined
   if (type === 'payment.resolved') return { kind: 'payment', orderId }
-  if ((type !== 'shipment.dispatched' && type !== 'shipment.delivered') || typeof shipmentId !== 'string') return undefined
+  if (type !== 'shipment.dispatched' && type !== 'shipment.delivered') return { kind: 'newer', type }
+  if (typeof shipmentId !== 'string') return undefined
   return { kind: 'shipment', told: { orderId, shipmentId, status: type.slice('shipment.'.length) } }
 }

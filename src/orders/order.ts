@@ -1,3 +1,5 @@
+import { unforeseen } from '../platform/unforeseen.ts'
+
 /** Rules of an order, without I/O: its life, its prices, and what each outcome changes. */
 
 export type OrderStatus = 'pending' | 'confirmed' | 'dispatched' | 'delivered' | 'rejected' | 'cancelled' | 'returned'
@@ -13,8 +15,12 @@ export const nextStatuses: Record<OrderStatus, readonly OrderStatus[]> = {
   returned: [],
 }
 
-/** What is still to be done for an order: run its placing, its cancelling, its undos, or capture and commit after dispatch. */
-export type Work = 'place' | 'cancel' | 'undo' | 'settle'
+/**
+ * What is still to be done for an order: run its placing, its cancelling, its undos, or capture and commit after dispatch. Work that is not among these is a newer
+ * version's, and left to its processes.
+ */
+export const WORKS = ['place', 'cancel', 'undo', 'settle'] as const
+export type Work = (typeof WORKS)[number]
 /** Who an order can wait for, in the order of the saga's steps. */
 export const STEPS = ['inventory', 'payment', 'shipping'] as const
 export type StepService = (typeof STEPS)[number]
@@ -180,7 +186,7 @@ export function undosFor(by: StepService | 'orders' | null): StepService[] {
     case null: // cancelled; its shipments were called off before
       return ['payment', 'inventory']
     default:
-      return by satisfies never
+      return unforeseen(by)
   }
 }
 

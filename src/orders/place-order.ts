@@ -1,4 +1,5 @@
 import type { Outcome } from '../platform/outcome.ts'
+import { unforeseen } from '../platform/unforeseen.ts'
 import {
   type Change,
   cancel,
@@ -79,7 +80,7 @@ export async function cancelOrder(order: Order, services: Services, around: Surr
     case 'unknown':
       return parkFor(order, { service: 'shipping', trouble: stopped.kind, reason: stopped.message }, around)
     default:
-      return stopped satisfies never
+      return unforeseen(stopped)
   }
 }
 
@@ -102,7 +103,7 @@ function undoStep(service: StepService, order: Order, services: Services): Promi
     case 'shipping':
       return services.cancelShipments(order)
     default:
-      return service satisfies never
+      return unforeseen(service)
   }
 }
 

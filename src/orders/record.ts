@@ -22,11 +22,15 @@ export async function recordFacts(
   return facts.map((fact) => answers.get(fact) as Answer<Order>)
 }
 
+const isTold = (status: string): status is 'dispatched' | 'delivered' => status === 'dispatched' || status === 'delivered'
+
 function decide(order: Order, { shipmentId, status }: ShipmentTold): ReturnType<Parameters<typeof changeOrder>[2]> {
   // Dispatched between our booking and our confirming: shipping tells us again when we know of it ourselves.
   if (order.status === 'pending') return unknown(`order ${order.id} is not confirmed yet`)
+  // Shipping is of a newer version: it tells again, and perhaps another instance, until one of us knows what that means.
+  if (!isTold(status)) return unknown(`this version does not know what it means that a shipment is ${status}`)
   if (!order.shipments.some((shipment) => shipment.id === shipmentId))
     return refused('unknown_shipment', `order ${order.id} has no shipment ${shipmentId}`)
   if (order.status === 'cancelled' || order.status === 'rejected') return refused('order_ended', `order ${order.id} is ${order.status}`)
-  return recordShipment(order, { shipmentId, status: status === 'delivered' ? 'delivered' : 'dispatched' }) ?? done(order)
+  return recordShipment(order, { shipmentId, status }) ?? done(order)
 }

@@ -6,7 +6,7 @@ import { PaymentServiceDefinition } from '../gen/comanda/v1/payment.ts'
 import { ShippingServiceDefinition } from '../gen/comanda/v1/shipping.ts'
 import { batched } from '../platform/batched.ts'
 import type { Config } from '../platform/config.ts'
-import { connectGrpc, isUnavailable } from '../platform/grpc.ts'
+import { connectGrpc, isTooOld, isUnavailable } from '../platform/grpc.ts'
 import type { Log } from '../platform/log.ts'
 import { type Answer, done, fromWire, type Outcome, unavailable } from '../platform/outcome.ts'
 import { type Breaker, breakerFor, type Health, healthOf, ServiceDownError } from './health.ts'
@@ -51,6 +51,7 @@ function whatHappened(error: unknown): string {
   if (error instanceof ServiceDownError) return 'is down'
   if ((error as Error)?.name === 'AbortError' || (error as ClientError)?.code === Status.DEADLINE_EXCEEDED) return 'did not answer in time'
   if (isUnavailable(error)) return "can't be reached"
+  if (isTooOld(error)) return 'is of an older version that can not do this yet'
   return 'failed'
 }
 

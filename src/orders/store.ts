@@ -1,5 +1,5 @@
 import { type Database, rows, sql } from '../platform/postgres.ts'
-import type { Change, Order, OrderStatus } from './order.ts'
+import { type Change, type Order, type OrderStatus, WORKS } from './order.ts'
 
 /** Orders and their history. Each function takes many; accept and save are one statement, so one durable commit. */
 
@@ -106,10 +106,10 @@ export function claimDueOrders(
 ): Promise<Order[]> {
   return db.query<Order>(sql`
     with left_lying as (
-      select id from orders where work is not null and waiting_service is null and due_at <= now() order by due_at limit ${limit}::int for update skip locked
+      select id from orders where work is not null and work = any(${WORKS}::text[]) and waiting_service is null and due_at <= now() order by due_at limit ${limit}::int for update skip locked
     ), parked as (
       select p.id from unnest(${services}::text[]) as s(service) cross join lateral (
-        select id from orders where work is not null and waiting_service is not null and waiting_service = s.service and due_at <= now()
+        select id from orders where work is not null and work = any(${WORKS}::text[]) and waiting_service is not null and waiting_service = s.service and due_at <= now()
         order by due_at limit ${limit}::int for update skip locked) p
     ), due as (select id from left_lying union all select id from parked limit ${limit}::int)
     update orders o set epoch = epoch + 1, due_at = now() + ${leaseMs} * interval '1 ms'
@@ -125,7 +125,7 @@ export function claimAgedOrders(
   return db.query<Order>(sql`
     with aged as (
       select id from orders
-      where work is not null and waiting_service is not null and due_at <= now()
+      where work is not null and work = any(${WORKS}::text[]) and waiting_service is not null and due_at <= now()
         and case work when 'place' then created_at else waiting_since end < now() - ${maxAgeMs} * interval '1 ms'
       order by due_at limit ${limit}::int for update skip locked
     )
@@ -144,7 +144,7 @@ export function claimParkedOrders(
     with claimed as (
       select o.id from jsonb_to_recordset(${rows(parked)}) as r(order_id uuid, version bigint, epoch int)
       join orders o on o.id = r.order_id and o.version = r.version and o.epoch = r.epoch
-      where o.work is not null and o.dead_at is null order by o.id for update of o skip locked
+      where o.work is not null and o.work = any(${WORKS}::text[]) and o.dead_at is null order by o.id for update of o skip locked
     )
     update orders o set epoch = epoch + 1, due_at = now() + ${leaseMs} * interval '1 ms'
     from claimed where o.id = claimed.id
@@ -159,7 +159,7 @@ export function claimWaitingOrders(
 ): Promise<Order[]> {
   return db.query<Order>(sql`
     with claimed as (
-      select id from orders where id = any(${ids}::uuid[]) and work is not null and waiting_service = ${service} and dead_at is null
+      select id from orders where id = any(${ids}::uuid[]) and work is not null and work = any(${WORKS}::text[]) and waiting_service = ${service} and dead_at is null
       order by id for update skip locked
     )
     update orders o set epoch = epoch + 1, due_at = now() + ${leaseMs} * interval '1 ms'

@@ -1,4 +1,5 @@
 import { type Answer, done, refused, unknown } from '../platform/outcome.ts'
+import { unforeseen } from '../platform/unforeseen.ts'
 import type { ProviderAnswer } from './provider.ts'
 
 /** Rules of payment, without I/O: statuses, methods, and what each answer of the provider makes of a payment. */
@@ -131,7 +132,7 @@ export function afterAuthorise(payment: Payment, answer: ProviderAnswer): Change
     case 'unavailable':
       return undefined
     default:
-      return answer satisfies never
+      return unforeseen(answer)
   }
 }
 
@@ -151,7 +152,7 @@ export function requestVoid(payment: Payment): Change | undefined {
     case 'refunded':
       return undefined
     default:
-      return payment.status satisfies never
+      return unforeseen(payment.status)
   }
 }
 
@@ -186,7 +187,7 @@ export function authoriseAnswer(command: AuthoriseCommand, payment: Payment, why
     case 'unknown':
       return payment.void_requested ? refusedAsVoided() : unknown(why)
     default:
-      return payment.status satisfies never
+      return unforeseen(payment.status)
   }
 }
 
@@ -208,7 +209,7 @@ export function voidAnswer({ status }: Payment, why: string): Answer<null> {
     case 'voiding':
       return unknown(why)
     default:
-      return status satisfies never
+      return unforeseen(status)
   }
 }
 
@@ -229,7 +230,7 @@ export function captureAnswer({ status }: Payment, why: string): Answer<null> {
     case 'capturing':
       return unknown(why)
     default:
-      return status satisfies never
+      return unforeseen(status)
   }
 }
 

@@ -1,5 +1,6 @@
 import { isUuid } from '../platform/ids.ts'
 import { type Answer, done, refused, unknown } from '../platform/outcome.ts'
+import { unforeseen } from '../platform/unforeseen.ts'
 import { finishCaptures } from './capture.ts'
 import { type PaymentContext, type Reasons, reason } from './context.ts'
 import { sortOldRefunds } from './old-refunds.ts'
@@ -93,7 +94,7 @@ async function askForRefunds(context: PaymentContext, { payments, pending, reaso
         reasons.set(refundKey(order_id, refund_id), answer.message)
         return []
       default:
-        return answer satisfies never
+        return unforeseen(answer)
     }
   })
 }
@@ -120,6 +121,6 @@ function refundAnswer({
     case 'pending':
       return unknown(why)
     default:
-      return refund.status satisfies never
+      return unforeseen(refund.status)
   }
 }

@@ -12,6 +12,7 @@ import { FaultControlServiceDefinition, type Fault as FaultMessage } from '../ge
 import { type Fault, type Faults, MOST_FAULTS, openFaults, problemWithFault } from './faults.ts'
 import type { Log } from './log.ts'
 import { type Answer, done, refused, toWire } from './outcome.ts'
+import { unforeseen } from './unforeseen.ts'
 
 /** Faults on purpose, on a server: they strike the calls of its service, never those to the health check or to FaultControl. docs/FAULTS.md */
 
@@ -66,7 +67,7 @@ function injectFaults(faults: Faults, { log, die }: Required<Pick<Context, 'log'
         await doTheWork(call.next(call.request, context))
         return await die(why)
       default:
-        return kind satisfies never
+        return unforeseen(kind)
     }
   }
 }

@@ -54,7 +54,8 @@ const FAIL_OVER = {
       name: [{}],
       retryPolicy: {
         ...{ maxAttempts: 2, initialBackoff: '0.02s', maxBackoff: '0.02s', backoffMultiplier: 1 },
-        retryableStatusCodes: ['UNAVAILABLE'],
+        // UNIMPLEMENTED: the instance is of an older version, and does not know the call; another may.
+        retryableStatusCodes: ['UNAVAILABLE', 'UNIMPLEMENTED'],
       },
     },
     { name: [{ service: 'comanda.v1.InventoryService', method: 'AdjustStock' }] },
@@ -142,6 +143,10 @@ export function asServerError(error: unknown, { rpc, log }: { rpc: string; log: 
     log.warn({ rpc, error: (error as Error).message }, 'database unavailable')
     return new ServerError(Status.UNAVAILABLE, 'the database is unavailable')
   }
+  if (isUnavailable(error) || isTooOld(error)) {
+    log.warn({ rpc, error: (error as Error).message }, 'a service that this needs is away')
+    return new ServerError(Status.UNAVAILABLE, "a service that this needs can't be reached, or is of an older version")
+  }
   log.error({ rpc, err: error }, 'call failed')
   return new ServerError(Status.INTERNAL, 'internal error')
 }
@@ -221,3 +226,6 @@ export function isUnavailable(error: unknown): boolean {
   if (error.code === Status.INTERNAL) return error.details.startsWith('Received RST_STREAM')
   return [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.RESOURCE_EXHAUSTED, Status.CANCELLED].includes(error.code)
 }
+
+/** Whether a call was not known to who was called: a service of an older version, in the middle of an upgrade. Nothing was done. */
+export const isTooOld = (error: unknown): boolean => error instanceof ClientError && error.code === Status.UNIMPLEMENTED

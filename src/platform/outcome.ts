@@ -1,7 +1,10 @@
+import { unforeseen } from './unforeseen.ts'
+
 /**
  * The four outcomes of a step (docs/ARCHITECTURE.md, "Outcomes"). They are never folded into "ok or failed":
  * refused starts the undos, unavailable and unknown are asked again with the same key.
  */
+
 export type Done<T> = { kind: 'done'; value: T }
 export type Refused = { kind: 'refused'; code: string; message: string }
 /** Nothing was decided by the service, as far as the caller can tell: try again later. */
@@ -33,7 +36,7 @@ export function toWire<T, W = T>(answer: Answer<T>, convert: (value: T) => W): {
     case 'unknown':
       return { outcome: { $case: 'unknown', value: { message: answer.message } } }
     default:
-      return answer satisfies never
+      return unforeseen(answer)
   }
 }
 
@@ -50,6 +53,6 @@ export function fromWire<T>(message: { outcome?: WireOutcome<T> | undefined } | 
     case undefined:
       return unknown('the answer was empty')
     default:
-      return outcome satisfies never
+      return unforeseen(outcome)
   }
 }

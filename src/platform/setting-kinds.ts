@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net'
+import { unforeseen } from './unforeseen.ts'
 
 /** The kinds of settings, and what each may be. */
 export type Kind =
@@ -68,7 +69,7 @@ export function problemWith(name: string, kind: Kind, value: string): string | u
     case 'host':
       return /\s/.test(value) ? says('an address without spaces') : undefined
     default:
-      return kind satisfies never
+      return unforeseen(kind)
   }
 }
 

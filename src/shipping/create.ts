@@ -1,5 +1,6 @@
 import { type Answer, done, refused, unknown } from '../platform/outcome.ts'
 import type { Database } from '../platform/postgres.ts'
+import { unforeseen } from '../platform/unforeseen.ts'
 import { askCarrier, type BookAnswer, type Carrier } from './carrier.ts'
 import { shipmentId } from './shipment.ts'
 import * as store from './store.ts'
@@ -79,6 +80,6 @@ function answerOf(decision: store.Decision | undefined, reason = 'the carrier ha
     case 'requested':
       return unknown(reason)
     default:
-      return decision.status satisfies never
+      return unforeseen(decision.status)
   }
 }

@@ -1,3 +1,5 @@
+import { unforeseen } from '../platform/unforeseen.ts'
+
 /** Rules of shipments, without I/O. */
 
 export type ShipmentStatus = 'requested' | 'created' | 'dispatched' | 'delivered' | 'cancelled'
@@ -82,6 +84,6 @@ export function move(
     case 'delivered':
       return 'already'
     default:
-      return status satisfies never
+      return unforeseen(status)
   }
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import type { App } from '../../src/gateway/dependencies.ts'
 import { Erasure } from '../../src/gen/comanda/v1/privacy.ts'
 import { done } from '../../src/platform/outcome.ts'
-import { gatewayWith, ID } from './fakes.ts'
+import { gatewayOn, gatewayWith, ID } from './fakes.ts'
 import { keyRing } from './keys.ts'
 
 let app: App
@@ -71,4 +71,11 @@ it('erasures are listed page by page', async () => {
   const reply = await app.inject({ url: `/erasures?limit=1&before=${ID}`, headers: ring.key(['customers:erase']) })
   expect(reply.json()).toMatchObject({ erasures: [{ id: ID, pseudonym: 'erased:x', erased: 3 }], next: ID })
   expect(asked).toEqual([{ before: ID, limit: 1 }])
+})
+
+it('of which orders of an older version knows nothing is "later", and no error of ours', async () => {
+  const { app: mixed, close } = await gatewayOn({ orders: {} })
+  const reply = await mixed.inject({ method: 'POST', url: '/erasures', payload: { user_id: 'u1', reason: 'asked for it' } })
+  expect([reply.statusCode, reply.json().code, reply.headers['retry-after']]).toEqual([503, 'unavailable', '30'])
+  await close()
 })

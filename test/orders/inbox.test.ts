@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { startInbox } from '../../src/orders/inbox.ts'
 import type { Order } from '../../src/orders/order.ts'
 import type { Services } from '../../src/orders/place-order.ts'
+import { recordFacts } from '../../src/orders/record.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { silentLog } from '../../src/platform/log.ts'
 import { done, unknown } from '../../src/platform/outcome.ts'
@@ -93,7 +94,7 @@ describe('what shipping says', () => {
     await tell(
       said(nobody, 'dispatched'),
       { ...said(order, 'dispatched'), shipment_id: 'x' },
-      { type: 'odd', order_id: order.id },
+      { type: 'odd', order_id: 'nobody' },
       null,
       said(order, 'dispatched'),
     )
@@ -101,6 +102,24 @@ describe('what shipping says', () => {
     const errors = (await broker.dead.list({ limit: 9 })).map(({ error }) => error.split(':')[0]).sort()
     expect(errors).toEqual(['not a fact that orders knows', 'not a fact that orders knows', 'unknown_order', 'unknown_shipment'])
     expect(await stored(db, order.id)).toMatchObject({ status: 'dispatched' })
+  })
+
+  it('in words of a newer version waits for an instance of that, and holds up no other', async () => {
+    const { coordinator, tell, quiet, broker } = await ordersOn()
+    const order = await coordinator.run(await accepted(db))
+    await tell(said(order, 'lost'), { type: 'payment.disputed', order_id: order.id }, said(order, 'dispatched'))
+    await quiet()
+    expect(await stored(db, order.id)).toMatchObject({ status: 'dispatched' })
+    expect(await broker.dead.list({ limit: 9 })).toEqual([])
+    expect((await broker.depth()).find(({ queue }) => queue === 'orders.facts')).toMatchObject({ delayed: 2 })
+  })
+
+  it('directly, in words of a newer version, is not taken for something else: shipping tells it again', async () => {
+    const { coordinator } = await ordersOn()
+    const order = await coordinator.run(await accepted(db))
+    const fact = { orderId: order.id, shipmentId: `${order.id}-1`, status: 'lost' }
+    expect(await recordFacts({ db, coordinator, log: silentLog() }, [fact])).toEqual([unknown(expect.stringContaining('lost'))])
+    expect(await stored(db, order.id)).toMatchObject({ status: 'confirmed' })
   })
 
   it('comes again when the database was down, and is recorded then', async () => {

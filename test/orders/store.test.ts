@@ -249,3 +249,24 @@ describe('renewing a lease', () => {
     expect((await stored(ended.id)).due_at).toBeNull()
   })
 })
+
+describe('work that only a newer version knows', () => {
+  it('is left to its processes, due, parked or old', async () => {
+    // As the newer version's migration has it.
+    await db.query(sql`alter table orders drop constraint orders_work_check`)
+    const [due, parked] = [await accepted(), await accepted()]
+    await db.query(sql`update orders set work = 'insure', due_at = now() - interval '1 s' where id = ${due.id}`)
+    await db.query(sql`
+      update orders set work = 'insure', waiting_service = 'payment', waiting_since = now() - interval '2 h', created_at = now() - interval '2 h',
+             due_at = now() - interval '1 s'
+      where id = ${parked.id}`)
+    const known = await accepted()
+    await makeDue(known.id)
+    const claimed = await store.claimDueOrders(db, { limit: 10, leaseMs: LEASE_MS, services: ALL })
+    expect(claimed.map(({ id }) => id)).toEqual([known.id])
+    const { version, epoch } = await stored(parked.id)
+    expect(await store.claimAgedOrders(db, { limit: 10, leaseMs: LEASE_MS, maxAgeMs: 3_600_000 })).toEqual([])
+    expect(await store.claimParkedOrders(db, [{ order_id: parked.id, version, epoch }], LEASE_MS)).toEqual([])
+    expect(await store.claimWaitingOrders(db, [parked.id], { service: 'payment', leaseMs: LEASE_MS })).toEqual([])
+  })
+})

@@ -4,7 +4,8 @@ import { ServerError, Status } from 'nice-grpc'
 import { ServerReflectionService } from 'nice-grpc-server-reflection'
 import { describe, expect, it } from 'vitest'
 import { InventoryServiceDefinition, Product } from '../../src/gen/comanda/v1/inventory.ts'
-import { connectGrpc, isUnavailable } from '../../src/platform/grpc.ts'
+import { asServerError, connectGrpc, isTooOld, isUnavailable } from '../../src/platform/grpc.ts'
+import { silentLog } from '../../src/platform/log.ts'
 import { until } from '../support/until.ts'
 import { client, instance, open, serve, whoAnswers, wire } from './inventories.ts'
 
@@ -139,4 +140,23 @@ it('a service tells what can be called only when it is told to', async () => {
   expect(await answer('on')).toBe(Status.OK)
   expect(await answer('off')).toBe(Status.UNIMPLEMENTED)
   expect(await answer(undefined)).toBe(Status.UNIMPLEMENTED)
+})
+
+describe('a service of an older version', () => {
+  it('that does not know a call leaves it to an instance that does', async () => {
+    const old = await serve({})
+    const knows = await instance('new')
+    const inventory = client(`127.0.0.1:${old.port}`, knows.address)
+    for (let i = 0; i < 6; i++) expect(await whoAnswers(inventory)).toBe('new')
+  })
+
+  it('is, to who calls who calls it, a service that is away', async () => {
+    const old = await serve({})
+    const error = await client(`127.0.0.1:${old.port}`)
+      .getProducts({})
+      .catch((cause: unknown) => cause)
+    expect(isTooOld(error)).toBe(true)
+    expect(asServerError(error, { rpc: '/erase', log: silentLog() })).toMatchObject({ code: Status.UNAVAILABLE })
+    expect(asServerError(new Error('a bug'), { rpc: '/erase', log: silentLog() })).toMatchObject({ code: Status.INTERNAL })
+  })
 })

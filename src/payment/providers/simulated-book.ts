@@ -1,4 +1,5 @@
 import { type Database, sql } from '../../platform/postgres.ts'
+import { unforeseen } from '../../platform/unforeseen.ts'
 import type { Charge, ChargeAnswer, ChargePage, LookupAnswer, ProviderAnswer } from '../provider.ts'
 
 /** Reading the simulated provider's book: what it tells of its charges. */
@@ -49,7 +50,7 @@ export async function lookUp(db: Database, keys: readonly string[]): Promise<Loo
       case 'voided':
         return { kind: 'declined', code: 'voided', message: 'the charge was voided' }
       default:
-        return row.status satisfies never
+        return unforeseen(row.status)
     }
   })
 }

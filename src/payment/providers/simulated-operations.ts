@@ -1,5 +1,6 @@
 import { unknown } from '../../platform/outcome.ts'
 import { type Database, rows, sql, type Transaction } from '../../platform/postgres.ts'
+import { unforeseen } from '../../platform/unforeseen.ts'
 import type { ProviderAnswer } from '../provider.ts'
 import type { ChargeRow } from './simulated-book.ts'
 
@@ -68,7 +69,7 @@ function problemWith(
       if (charge.status !== 'captured') return `charge_${charge.status}`
       return amountMinor > 0 && charge.refunded_minor + amountMinor <= charge.amount_minor ? undefined : 'too_large'
     default:
-      return kind satisfies never
+      return unforeseen(kind)
   }
 }
 
