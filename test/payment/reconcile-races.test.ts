@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type PaymentProvider, providerKey } from '../../src/payment/provider.ts'
+import { judge } from '../../src/payment/reconcile/judge.ts'
 import { lookTwice } from '../../src/payment/reconcile/look.ts'
+import { unknown } from '../../src/platform/outcome.ts'
 import { command } from './desk.ts'
 import { openBooks, outcomes } from './two-books.ts'
 
@@ -93,18 +95,40 @@ describe('what is under way is left alone', () => {
       await Promise.all([desk.a.capture(...ids.slice(0, 20)), desk.b.void(...ids.slice(20, 40))])
       await Promise.all(ids.slice(0, 20).map((id) => desk.a.refund(id, 'r1', 7)))
     }
+    // Not `quick`: a reconciler that comes before the authorise asks in its place, loses the answer of `tok_timeout_after`, and calls it stuck at once.
+    const settled = { settledAfterMs: 0 }
     let isDone = false
     const working = work().finally(() => {
       isDone = true
     })
     while (!isDone) {
-      const reports = await Promise.all([desk.run(quick), desk.run(quick, desk.a.context)])
+      const reports = await Promise.all([desk.run(settled), desk.run(settled, desk.a.context)])
       expect(reports.map((report) => report.counts.raised)).toEqual([0, 0])
     }
     await working
     await desk.look()
     for (const id of ids.slice(40)) expect(await desk.charges(id)).toMatchObject([{ status: 'authorised' }])
     for (const id of ids.slice(0, 20)) expect(await desk.charges(id)).toMatchObject([{ status: 'captured', refunded_minor: 7 }])
+  })
+  it('a charge that the reconciler had to ask for itself, whose answer it did not get: stuck only when it is old enough', async () => {
+    const orders = [command({ token: 'tok_timeout_after' }), command({ token: 'tok_timeout_after' })]
+    for (const order of orders) {
+      const { dying, whenDead } = desk.dies('authorise', 'before')
+      void dying.authorise(order)
+      await whenDead
+    }
+    const [first, second] = orders.map((order) => [providerKey.authorise(order.orderId)]) as [string[], string[]]
+    const lost = desk.with(() => ({ authorise: async (requests) => requests.map(() => unknown('timed out')) })).context
+    const how = { dryRun: false, settledAfterMs: 0 }
+    expect(await judge(lost, first, { ...how, stuckAfterMs: 60_000 })).toMatchObject({ findings: [], notSettled: first })
+    expect(await judge(lost, second, { ...how, stuckAfterMs: 0 })).toMatchObject({
+      findings: [{ kind: 'in_between', outcome: 'raised' }],
+      notSettled: [],
+    })
+    await desk.look()
+    await desk.look()
+    for (const { orderId } of orders) expect(await desk.status(orderId)).toBe('authorised')
+    await desk.run({ settledAfterMs: 0 })
   })
   it('what changed less than a minute ago: the provider may lag behind', async () => {
     const order = command()
