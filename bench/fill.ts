@@ -7,28 +7,28 @@ import type { System } from '../test/support/system.ts'
  * (stock, money) still add up, so that the audit can judge them. The services must be at rest.
  */
 
-/** Tables with rows of an order, parents first, the column of its id, and what else in a row must differ from copy to copy. */
+/** Tables with rows of an order, parents first, which rows are of order `o`, and what else in a row must differ from copy to copy. */
 const TABLES = {
   orders: [
-    { table: 'orders', order: 't.id::text', own: `t.shipments->0->>'tracking_number'` },
-    { table: 'order_events', order: 't.order_id::text', inTurn: 't.id' },
+    { table: 'orders', of: 't.id = o.id', own: `t.shipments->0->>'tracking_number'` },
+    { table: 'order_events', of: 't.order_id = o.id', inTurn: 't.id' },
   ],
   inventory: [
-    { table: 'reservations', order: 't.order_id::text' },
-    { table: 'movements', order: 't.order_id::text' },
+    { table: 'reservations', of: 't.order_id = o.id' },
+    { table: 'movements', of: 't.order_id = o.id' },
   ],
   payment: [
-    { table: 'payments', order: 't.order_id::text', own: 't.provider_ref' },
-    { table: 'money_movements', order: 't.order_id::text' },
-    { table: 'simulated_provider.charges', order: `split_part(t.key, ':', 2)`, own: 't.ref' },
+    { table: 'payments', of: 't.order_id = o.id', own: 't.provider_ref' },
+    { table: 'money_movements', of: 't.order_id = o.id' },
+    { table: 'simulated_provider.charges', of: `t.key = 'auth:' || o.id`, own: 't.ref' },
   ],
   shipping: [
-    { table: 'order_shipments', order: 't.order_id::text' },
-    { table: 'shipments', order: 't.order_id::text', own: 't.tracking_number' },
+    { table: 'order_shipments', of: 't.order_id = o.id' },
+    { table: 'shipments', of: 't.order_id = o.id', own: 't.tracking_number' },
   ],
 } as const
 
-type Table = { table: string; order: string; own?: string /** Rows whose numbers must come in the same order. */; inTurn?: string }
+type Table = { table: string; of: string; own?: string /** Rows whose numbers must come in the same order. */; inTurn?: string }
 
 type Database = keyof typeof TABLES
 
@@ -36,9 +36,9 @@ type Database = keyof typeof TABLES
 const AT_ONCE = 20
 
 /** The id of copy g of an order: a version-7 id, g hours older. */
-const COPY_ID = `create function bench_copy_id(id text, g int) returns text language sql immutable as $$
-  select (lpad(to_hex(('x' || substr(replace(id, '-', ''), 1, 12))::bit(48)::bigint - g * 3600000::bigint), 12, '0')
-    || '7' || substr(md5(id || g), 1, 3) || '8' || substr(md5(id || g), 4, 15))::uuid::text $$`
+const COPY_ID = `create function bench_copy_id(id uuid, g int) returns text language sql immutable as $$
+  select (lpad(to_hex(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint - g * 3600000::bigint), 12, '0')
+    || '7' || substr(md5(id::text || g), 1, 3) || '8' || substr(md5(id::text || g), 4, 15))::uuid::text $$`
 
 /** @returns how many orders there are now. */
 export async function fill(system: System, orders: number, tell: (done: number) => void): Promise<number> {
@@ -53,8 +53,8 @@ export async function fill(system: System, orders: number, tell: (done: number) 
     const copies = Math.max(0, Math.ceil(orders / ids.length) - 1)
     await each(async (client) => {
       await client.query(COPY_ID)
-      await client.query('create table bench_originals (id text primary key)')
-      await client.query('insert into bench_originals select unnest($1::text[])', [ids])
+      await client.query('create table bench_originals (id uuid primary key)')
+      await client.query('insert into bench_originals select unnest($1::uuid[])', [ids])
       await client.query('analyze bench_originals')
     })
     for (let from = 1; from <= copies; from += AT_ONCE) {
@@ -77,15 +77,21 @@ export async function fill(system: System, orders: number, tell: (done: number) 
 }
 
 /** The statement that adds copies $1 to $2 of all originals' rows. The order's id is changed wherever the row has it. */
-async function copying(client: pg.Client, { table, order, own, inTurn }: Table): Promise<string> {
+async function copying(client: pg.Client, { table, of, own, inTurn }: Table): Promise<string> {
   const { rows } = await client.query(
-    `select quote_ident(attname) as name from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped and attidentity = ''`,
+    `select quote_ident(attname) as name, atttypid::regtype::text as type from pg_attribute
+     where attrelid = $1::regclass and attnum > 0 and not attisdropped and attidentity = ''`,
     [table],
   )
-  const columns = (rows as { name: string }[]).map(({ name }) => name)
-  const text = 'replace(to_jsonb(t)::text, o.id, bench_copy_id(o.id, g))'
-  const changed = own ? `case when coalesce(${own}, '') = '' then ${text} else replace(${text}, ${own}, ${own} || '-' || g) end` : text
-  return `insert into ${table} (${columns.join(', ')}) select ${columns.map((name) => `r.${name}`).join(', ')}
-    from bench_originals o join ${table} t on ${order} = o.id cross join generate_series($1::int, $2::int) g
-    cross join lateral jsonb_populate_record(null::${table}, (${changed})::jsonb) r ${inTurn ? `order by g, ${inTurn}` : ''}`
+  const columns = rows as { name: string; type: string }[]
+  const changed = ({ name, type }: { name: string; type: string }): string => {
+    if (!['text', 'uuid', 'jsonb'].includes(type)) return `t.${name}`
+    const copied = `replace(t.${name}::text, o.id::text, copy.id)`
+    return own && type !== 'uuid'
+      ? `(case when coalesce(${own}, '') = '' then ${copied} else replace(${copied}, ${own}, ${own} || '-' || g) end)::${type}`
+      : `${copied}::${type}`
+  }
+  return `insert into ${table} (${columns.map(({ name }) => name).join(', ')}) select ${columns.map(changed).join(', ')}
+    from bench_originals o join ${table} t on ${of} cross join generate_series($1::int, $2::int) g
+    cross join lateral (select bench_copy_id(o.id, g) as id offset 0) copy ${inTurn ? `order by g, ${inTurn}` : ''}`
 }

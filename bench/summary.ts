@@ -43,3 +43,16 @@ export function summary(measured: readonly Measured[]): Row[] {
     }
   })
 }
+
+/** Of the rates of `base`: the median, and where the middle half of the rounds lies. Round by round, so that what the machine does meanwhile strikes both. */
+export function ratio(results: readonly LoadResult[], base: readonly LoadResult[]): { median: number; low: number; high: number } {
+  const each = results.map(({ perSecond }, i) => perSecond / (base[i]?.perSecond || Number.NaN)).sort((a, b) => a - b)
+  const at = (share: number) => {
+    const place = (each.length - 1) * share
+    const [low = Number.NaN, high = Number.NaN] = [each[Math.floor(place)], each[Math.ceil(place)]]
+    return low + (high - low) * (place % 1)
+  }
+  return { median: at(0.5), low: at(0.25), high: at(0.75) }
+}
+
+export const percent = (part: number): string => `${(part * 100).toFixed(1)} %`

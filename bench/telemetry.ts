@@ -8,7 +8,7 @@ import { freePortsInARow, type System, startSystem } from '../test/support/syste
 import { type LoadResult, load } from './load.ts'
 import { option, text } from './option.ts'
 import { createProducts, post, randomPair } from './shop.ts'
-import { median } from './summary.ts'
+import { median, percent, ratio } from './summary.ts'
 
 /**
  * What telemetry costs: the same load on four systems, in turns: telemetry off; metrics on, and read as Prometheus would; traces too, at the default share;
@@ -91,7 +91,7 @@ try {
     perSecond: median(results.map((one) => one.perSecond)),
     p50: median(results.map((one) => one.p50)),
     p99: median(results.map((one) => one.p99)),
-    ...ratio(results, off.results),
+    ofOff: ratio(results, off.results),
     errors: results.reduce((sum, { errors }) => sum + errors, 0),
   }))
   const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.version}, ${rounds} interleaved rounds of ${seconds} s, ${connections} connections`
@@ -99,8 +99,8 @@ try {
     head: ['telemetry', '2xx/s', 'p50 ms', 'p99 ms', 'of off, median (middle half)', 'errors'],
     style: { head: [] },
   })
-  for (const { name, perSecond, p50, p99, ofOff, low, high, errors } of rows)
-    table.push([name, perSecond, p50, p99, `${percent(ofOff)} (${percent(low)}–${percent(high)})`, errors])
+  for (const { name, perSecond, p50, p99, ofOff, errors } of rows)
+    table.push([name, perSecond, p50, p99, `${percent(ofOff.median)} (${percent(ofOff.low)}–${percent(ofOff.high)})`, errors])
   console.log(
     `\n${machine}\n\n${table.toString()}\nThe collector took ${sink.taken.requests} requests, ${Math.round(sink.taken.bytes / 1e6)} MB.`,
   )
@@ -114,19 +114,4 @@ try {
 } finally {
   await Promise.all(systems.map((system) => system.stop()))
   sink.stop()
-}
-
-/** Round by round, so that what the machine does meanwhile strikes both. */
-function ratio(results: readonly LoadResult[], base: readonly LoadResult[]): { ofOff: number; low: number; high: number } {
-  const each = results.map(({ perSecond }, i) => perSecond / (base[i]?.perSecond || Number.NaN)).sort((a, b) => a - b)
-  const at = (share: number) => {
-    const place = (each.length - 1) * share
-    const [low = Number.NaN, high = Number.NaN] = [each[Math.floor(place)], each[Math.ceil(place)]]
-    return low + (high - low) * (place % 1)
-  }
-  return { ofOff: at(0.5), low: at(0.25), high: at(0.75) }
-}
-
-function percent(part: number): string {
-  return `${(part * 100).toFixed(1)} %`
 }
