@@ -35,7 +35,7 @@ type Database = keyof typeof TABLES
 /** Copies per statement: none runs for minutes. */
 const AT_ONCE = 20
 
-/** The id of copy g of an order: a version-7 id, g hours older. */
+/** The id of copy g of an order: a version-7 id, g hours older; as are all its times. */
 const COPY_ID = `create function bench_copy_id(id uuid, g int) returns text language sql immutable as $$
   select (lpad(to_hex(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint - g * 3600000::bigint), 12, '0')
     || '7' || substr(md5(id::text || g), 1, 3) || '8' || substr(md5(id::text || g), 4, 15))::uuid::text $$`
@@ -85,6 +85,7 @@ async function copying(client: pg.Client, { table, of, own, inTurn }: Table): Pr
   )
   const columns = rows as { name: string; type: string }[]
   const changed = ({ name, type }: { name: string; type: string }): string => {
+    if (type === 'timestamp with time zone') return `t.${name} - g * interval '1 hour'`
     if (!['text', 'uuid', 'jsonb'].includes(type)) return `t.${name}`
     const copied = `replace(t.${name}::text, o.id::text, copy.id)`
     return own && type !== 'uuid'

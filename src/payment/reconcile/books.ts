@@ -57,7 +57,7 @@ export async function movedPayments(
 ): Promise<Page> {
   const [at, id] = after?.split('|') ?? [since.toISOString(), '0']
   const found = await db.query<{ order_id: string; at: string; id: number }>(sql`
-    select order_id, at::text as at, id from money_movements where (at, id) > (${at}::timestamptz, ${id}::bigint) order by at, id limit ${limit}::int`)
+    select order_id, m.at::text as at, id from money_movements m where (m.at, id) > (${at}::timestamptz, ${id}::bigint) order by m.at, id limit ${limit}::int`)
   const last = found.at(-1)
   return {
     keys: [...new Set(found.map((row) => providerKey.authorise(row.order_id)))],
