@@ -7,7 +7,10 @@ import type { System } from '../test/support/system.ts'
  * (stock, money) still add up, so that the audit can judge them. The services must be at rest.
  */
 
-/** Tables with rows of an order, parents first, which rows are of order `o`, and what else in a row must differ from copy to copy. */
+/**
+ * Tables with rows of an order, parents first; which rows are of order `o`; and what else in a row must differ from copy to copy: an id that has the time in it
+ * (of a charge: else all of them would look as if made just now, and be reconciled), or a text of its own.
+ */
 const TABLES = {
   orders: [
     { table: 'orders', of: 't.id = o.id', own: `t.shipments->0->>'tracking_number'` },
@@ -18,9 +21,9 @@ const TABLES = {
     { table: 'movements', of: 't.order_id = o.id' },
   ],
   payment: [
-    { table: 'payments', of: 't.order_id = o.id', own: 't.provider_ref' },
+    { table: 'payments', of: 't.order_id = o.id', id: 'substr(t.provider_ref, 4)' },
     { table: 'money_movements', of: 't.order_id = o.id' },
-    { table: 'simulated_provider.charges', of: `t.key = 'auth:' || o.id`, own: 't.ref' },
+    { table: 'simulated_provider.charges', of: `t.key = 'auth:' || o.id`, id: 'substr(t.ref, 4)' },
   ],
   shipping: [
     { table: 'order_shipments', of: 't.order_id = o.id' },
@@ -28,7 +31,14 @@ const TABLES = {
   ],
 } as const
 
-type Table = { table: string; of: string; own?: string /** Rows whose numbers must come in the same order. */; inTurn?: string }
+type Table = {
+  table: string
+  of: string
+  id?: string
+  own?: string
+  /** Rows whose numbers must come in this order. */
+  inTurn?: string
+}
 
 type Database = keyof typeof TABLES
 
@@ -77,7 +87,7 @@ export async function fill(system: System, orders: number, tell: (done: number) 
 }
 
 /** The statement that adds copies $1 to $2 of all originals' rows. The order's id is changed wherever the row has it. */
-async function copying(client: pg.Client, { table, of, own, inTurn }: Table): Promise<string> {
+async function copying(client: pg.Client, { table, of, id, own, inTurn }: Table): Promise<string> {
   const { rows } = await client.query(
     `select quote_ident(attname) as name, atttypid::regtype::text as type from pg_attribute
      where attrelid = $1::regclass and attnum > 0 and not attisdropped and attidentity = ''`,
@@ -87,10 +97,12 @@ async function copying(client: pg.Client, { table, of, own, inTurn }: Table): Pr
   const changed = ({ name, type }: { name: string; type: string }): string => {
     if (type === 'timestamp with time zone') return `t.${name} - g * interval '1 hour'`
     if (!['text', 'uuid', 'jsonb'].includes(type)) return `t.${name}`
-    const copied = `replace(t.${name}::text, o.id::text, copy.id)`
-    return own && type !== 'uuid'
-      ? `(case when coalesce(${own}, '') = '' then ${copied} else replace(${copied}, ${own}, ${own} || '-' || g) end)::${type}`
-      : `${copied}::${type}`
+    const withOrder = `replace(t.${name}::text, o.id::text, copy.id)`
+    // What a row has not got is left as it is.
+    const differing = (what: string, made: string) =>
+      `(case when coalesce(${what}, '') = '' then ${withOrder} else replace(${withOrder}, ${what}, ${made}) end)`
+    if (type === 'uuid' || !(id || own)) return `${withOrder}::${type}`
+    return `${id ? differing(id, `bench_copy_id((${id})::uuid, g)`) : differing(own ?? '', `${own} || '-' || g`)}::${type}`
   }
   return `insert into ${table} (${columns.map(({ name }) => name).join(', ')}) select ${columns.map(changed).join(', ')}
     from bench_originals o join ${table} t on ${of} cross join generate_series($1::int, $2::int) g
