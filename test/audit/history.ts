@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:net'
 import pg from 'pg'
 import type { Urls } from '../../src/audit/sessions.ts'
 import { InventoryServiceDefinition } from '../../src/gen/comanda/v1/inventory.ts'
@@ -15,6 +14,7 @@ import { newId } from '../../src/platform/ids.ts'
 import { silentLog } from '../../src/platform/log.ts'
 import { startShipping } from '../../src/shipping/start.ts'
 import { testDatabase } from '../support/database.ts'
+import { freePorts } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 /** A small history in which every end of an order occurs, made by the real services: what the audit must find clean. */
@@ -59,7 +59,7 @@ const PRODUCTS: Record<string, { price: number; stock: Record<string, number> }>
 
 /** Starts the four services on these databases, lets the history happen, and stops them. */
 export async function makeHistory(urls: Urls): Promise<Ids> {
-  const ports = await freePorts()
+  const ports = await freePorts(OWNERS.length)
   const broker = await testDatabase('broker')
   const config = readConfig({
     ...Object.fromEntries(OWNERS.map((owner, i) => [`${owner.toUpperCase()}_PORT`, String(ports[i])])),
@@ -155,16 +155,4 @@ export async function spoilable(urls: Urls, owners: readonly OwnerName[]): Promi
       for (const { name } of copies) await execute(server, `drop database ${name} with (force)`)
     },
   }
-}
-
-async function freePorts(): Promise<number[]> {
-  const servers = await Promise.all(
-    OWNERS.map(() => {
-      const server = createServer()
-      return new Promise<typeof server>((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)))
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }

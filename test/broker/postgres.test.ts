@@ -15,7 +15,7 @@ import { until } from '../support/until.ts'
 import type { BrokerServer } from './contract/bench.ts'
 import { brokerContract } from './contract.ts'
 
-const LEASE_MS = 1_500
+const LEASE_MS = 2_500
 
 brokerContract('PostgreSQL', async (): Promise<BrokerServer> => {
   const dataDir = temporaryFolder('broker')
@@ -94,7 +94,7 @@ describe('the broker in PostgreSQL', () => {
 
   it('keeps the lease of a handler that takes its time', async () => {
     const queue = 'orders.facts'
-    const quick = openPostgresBroker({ databaseUrl: database.url, log: silentLog(), leaseMs: 600, pollMs: 50 })
+    const quick = openPostgresBroker({ databaseUrl: database.url, log: silentLog(), leaseMs: 2_000, pollMs: 50 })
     const gate = Promise.withResolvers<void>()
     const attempts: number[] = []
     const consumer = await quick.consume(
@@ -109,7 +109,7 @@ describe('the broker in PostgreSQL', () => {
     await quick.publish(queue, [{ id: 'slow', body: 1 }])
     await until('it to be in hand', () => attempts.length === 1)
     const start = performance.now()
-    await until('three leases to pass', () => performance.now() - start > 1_800)
+    await until('three leases to pass', () => performance.now() - start > 6_000)
     gate.resolve()
     await until('it to be done with', async () => (await db.query(sql`select 1 from messages where queue = ${queue}`)).length === 0)
     expect(attempts).toEqual([1])

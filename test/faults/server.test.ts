@@ -82,9 +82,9 @@ describe('a call to a service', () => {
     expect(await service.void()).toBe('OK')
   })
 
-  it('that is slow does its work after its caller gave up', async () => {
+  it('that is slow does its work after its caller gave up', { timeout: 60_000 }, async () => {
     const service = await payment()
-    await service.set({ kind: 'latency', latencyMs: 3_000 })
+    await service.set({ kind: 'latency', latencyMs: 10_000 })
     const giveUp = new AbortController()
     const impatient = service.payment.voidPayments({ commands: [keys] }, { signal: giveUp.signal }).catch((error: Error) => error.name)
     await until('the call to be held', async () => (await service.control.listFaults({})).faults[0]?.struck === 1)

@@ -136,8 +136,9 @@ function streaming(port: number, headers: Record<string, string> = {}) {
 
 it('answers while the client still sends, and a slow order holds up no other', async () => {
   const slow = Promise.withResolvers<ReturnType<typeof orderOf>>()
-  const { port } = await gatewayThat((command) =>
-    command.userId === 'slow' ? { accepted: done(orderOf(command)), ended: slow.promise } : confirmed(command),
+  const { port } = await gatewayThat(
+    (command) => (command.userId === 'slow' ? { accepted: done(orderOf(command)), ended: slow.promise } : confirmed(command)),
+    { waitMs: 30_000 },
   )
   const { client, seen, ended, got } = streaming(port)
   client.write(`${line('slow')}\n${line('u1')}\n`)

@@ -18,7 +18,8 @@ export type Fakes = {
   shipping?: Partial<ServiceImplementation<ShippingServiceDefinition>>
 }
 
-const RPC_MS = 1_000
+/** Not less: a first call connects, and has the JavaScript of both ends compiled, on a machine that may be busy. */
+const RPC_MS = 4_000
 /** Else a busy machine has the gateway refuse what a test is about. */
 const NEVER_LATE = () => 0
 const NOWHERE = '127.0.0.1:1'

@@ -247,7 +247,7 @@ it('a slow order holds up no neighbour of its batch', async () => {
     const reply = await app.inject({ method: 'POST', url: '/orders', headers: { prefer }, payload: { ...BODY, user_id } })
     answers.push(`${user_id} ${reply.statusCode}`)
   }
-  await Promise.all([send('slow', 'wait=1'), ...['u1', 'u2', 'u3'].map((user) => send(user, 'wait=30'))])
+  await Promise.all([send('slow', 'wait=4'), ...['u1', 'u2', 'u3'].map((user) => send(user, 'wait=30'))])
   expect(answers.toSorted()).toEqual(['slow 202', 'u1 201', 'u2 201', 'u3 201'])
   expect(answers.at(-1)).toBe('slow 202')
 })

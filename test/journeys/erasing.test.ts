@@ -47,7 +47,10 @@ it('nothing of who they were is left, the ledgers are whole, and what was under 
   await call('POST', `/orders/${off}/cancel`, { body: { reason: 'because of my illness' } })
   const arrives = async (id: string) => {
     for (const step of ['dispatch', 'deliver']) expect((await call('POST', `/shipments/${id}-1/${step}`)).status).toBe(200)
-    await final(id)
+    await until('it to be delivered and paid for', async () => {
+      const { body } = await call('GET', `/orders/${id}`)
+      return body.status === 'delivered' && !body.waiting && (body.payment as { status: string }).status === 'captured'
+    })
   }
   await arrives(sent)
   for (const id of [off, open]) await final(id)

@@ -25,14 +25,19 @@ const send = (n: number) => client.place({ lamp: 1 }, { user_id: `customer-${n}`
 const numbers = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i)
 /** @returns the ids of the orders, which all must be confirmed, or sent already. */
 async function sendAll(customers: readonly number[]): Promise<string[]> {
-  const replies = await Promise.all(customers.map(send))
+  const surely = (n: number) =>
+    until(`an answer to customer ${n}`, async () => {
+      const reply = await send(n)
+      return reply.status < 500 && reply
+    })
+  const replies = await Promise.all(customers.map(surely))
   const ends = await Promise.all(replies.map(({ body }) => client.final(body.id, 120)))
   for (const { id, status } of ends) expect(['confirmed', 'dispatched'], id).toContain(status)
   return ends.map(({ id }) => id)
 }
 
 async function dispatch(id: string): Promise<void> {
-  expect((await client.call('POST', `/shipments/${id}-1/dispatch`)).status).toBe(200)
+  await until('it to be dispatched', async () => (await client.call('POST', `/shipments/${id}-1/dispatch`)).status === 200)
   await until('the money to be taken', async () => (await client.call('GET', `/payments/${id}`)).body.status === 'captured', 120)
   await client.final(id, 120)
 }

@@ -25,8 +25,8 @@ export function shop(system: System) {
     until(
       `order ${id} to end`,
       async () => {
-        const { body } = await call('GET', `/orders/${id}`).catch(() => ({ body: undefined }))
-        return body && body.status !== 'pending' && !body.waiting ? body : undefined
+        const { status, body } = await call('GET', `/orders/${id}`).catch(() => ({ status: 0, body: undefined }))
+        return status === 200 && body && body.status !== 'pending' && !body.waiting ? body : undefined
       },
       seconds,
     )

@@ -52,7 +52,7 @@ export async function startSystem(settings: NodeJS.ProcessEnv = {}): Promise<Sys
     async killEverything() {
       const postgres = Number(readFileSync(join(dir, 'data', 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
       const ended = new Promise((resolve) => child.once('exit', resolve))
-      for (const pid of [child.pid ?? 0, ...Object.values(pids()), postgres]) process.kill(pid, 'SIGKILL')
+      for (const pid of [child.pid ?? 0, ...Object.values(pids()), postgres]) killOrGone(pid)
       await ended
     },
     async startAgain() {
@@ -88,6 +88,15 @@ async function isReady(url: string, child: ChildProcess, said: () => string): Pr
   return (await fetch(`${url}/readyz`).catch(() => undefined))?.ok ?? false
 }
 
+/** A service ends by itself when its supervisor is gone, perhaps before it is its turn. */
+function killOrGone(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 /** Reads /proc: something of each service process that the supervisor has started, by the service's name. */
 function childrenOf(parent: number, read: (pid: number, status: string) => number): Record<string, number> {
   const found: Record<string, number> = {}
@@ -105,11 +114,15 @@ function childrenOf(parent: number, read: (pid: number, status: string) => numbe
   return found
 }
 
-/** Ports that were free a moment ago, below those that Linux hands to outgoing connections. */
+const FIRST_PORT = 20_000
+const PORTS_EACH = 6_000
+
+/** Ports that were free a moment ago, below those that Linux hands to outgoing connections. Each of two test workers has its own to choose from. */
 export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = []
   while (found.length < count) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const own = Number(process.env.VITEST_POOL_ID ?? 0) % 2
+    const port = FIRST_PORT + PORTS_EACH * own + Math.floor(Math.random() * PORTS_EACH)
     if (!found.includes(port) && (await isFree(port))) found.push(port)
   }
   return found
