@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-const PATIENCE = { timeout: 8_000, interval: 30 }
+const PATIENCE = { timeout: 20_000, interval: 30 }
 const ended = (id: string) => vi.waitFor(async () => expect((await stored(db, id)).work).toBeNull(), PATIENCE)
 
 describe('running an order', () => {

@@ -23,7 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-const PATIENCE = { timeout: 8_000, interval: 30 }
+const PATIENCE = { timeout: 20_000, interval: 30 }
 const HAND = { actor: 'ana', reason: 'mended', requestId: 'r9' }
 const limits = { maxAgeMs: 3_600_000, maxAttempts: 2 }
 
@@ -198,7 +198,7 @@ describe('dead messages of the broker', () => {
       maxInFlight: 9,
       maxAttempts: 1,
     })
-    await vi.waitFor(async () => expect((await client.listDeadMessages({ limit: 9 })).messages.length).toBe(3))
+    await vi.waitFor(async () => expect((await client.listDeadMessages({ limit: 9 })).messages.length).toBe(3), PATIENCE)
     await consumer.stop(0)
     const { messages, next } = await client.listDeadMessages({ limit: 2 })
     expect(messages.map(({ queue, body, error }) => [queue, body, error])).toEqual([

@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-const PATIENCE = { timeout: 8_000, interval: 30 }
+const PATIENCE = { timeout: 20_000, interval: 30 }
 
 async function ordersOn(script: Partial<Services> = {}) {
   const [broker, log] = [new MemoryBroker(), silentLog()]
@@ -126,8 +126,12 @@ describe('what shipping says', () => {
     const { coordinator, quiet, broker } = await ordersOn()
     const order = await coordinator.run(await accepted(db))
     let down = true
-    const query: Database['query'] = (statement) =>
-      down ? Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })) : db.query(statement)
+    let refused = 0
+    const query: Database['query'] = (statement) => {
+      if (!down) return db.query(statement)
+      refused++
+      return Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))
+    }
     const [second, services] = [new MemoryBroker(), scriptedServices()]
     const inbox = await startInbox({
       broker: second,
@@ -137,8 +141,9 @@ describe('what shipping says', () => {
       log: silentLog(),
     })
     onTestFinished(() => inbox.stop(1_000))
-    await second.publish('orders.facts', [{ id: 'm', body: said(order, 'dispatched') }])
     expect((await stored(db, order.id)).status).toBe('confirmed')
+    await second.publish('orders.facts', [{ id: 'm', body: said(order, 'dispatched') }])
+    await vi.waitFor(() => expect(refused).toBeGreaterThan(0), { ...PATIENCE, interval: 5 })
     down = false
     await vi.waitFor(async () => expect((await stored(db, order.id)).status).toBe('dispatched'), PATIENCE)
     await quiet()

@@ -13,8 +13,8 @@ import { aCommand } from './examples.ts'
 
 /** Coordinators on a real database, as several processes would run them. */
 
-/** Short, but longer than two sweeps: an order in work keeps its lease. */
-export const LEASE_MS = 900
+/** Short, but longer than some sweeps and a pause of the machine: an order in work keeps its lease. */
+export const LEASE_MS = 3_000
 
 export function coordinatorOn(
   db: Database,

@@ -12,6 +12,8 @@ import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aCommand, fingerprintOf, reservedFor, scriptedServices } from './examples.ts'
 import { coordinatorOn, gate, history, LEASE_MS, stored } from './running.ts'
 
+const PATIENCE = { timeout: 20_000, interval: 30 }
+
 /** orders over real gRPC on a real database; the other services are scripted. */
 
 let database: TestDatabase
@@ -110,7 +112,7 @@ describe('placing orders', () => {
       const second = where === 'the same process' ? first : await ordersWith({}, otherDb)
       const command = aCommand()
       const one = all(first.client.placeOrders({ commands: [command] }))
-      await vi.waitFor(() => expect(first.services.steps(command.orderId)).toContain('authorisePayment'))
+      await vi.waitFor(() => expect(first.services.steps(command.orderId)).toContain('authorisePayment'), PATIENCE)
       const two: PlaceOrdersResponse[] = []
       for await (const message of second.client.placeOrders({ commands: [{ ...command, orderId: newId() }] })) {
         two.push(message)

@@ -8,9 +8,9 @@ import { silentLog } from '../../src/platform/log.ts'
 import { sql } from '../../src/platform/postgres.ts'
 import type { RunningService } from '../../src/platform/service.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { freePorts } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-const PORT = '56053'
 let database: TestDatabase
 let broker: TestDatabase
 let service: RunningService
@@ -18,8 +18,9 @@ let client: GrpcClient<typeof PaymentServiceDefinition>
 beforeAll(async () => {
   database = await testDatabase('payment')
   broker = await testDatabase('broker')
+  const [port] = await freePorts(1)
   service = await startPayment({
-    config: readConfig({ PAYMENT_PORT: PORT, BROKER_DATABASE_URL: broker.url }),
+    config: readConfig({ PAYMENT_PORT: String(port), BROKER_DATABASE_URL: broker.url }),
     databaseUrl: database.url,
     log: silentLog(),
   })

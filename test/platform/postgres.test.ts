@@ -3,6 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { isDatabaseDown, openDatabase, rows, sql, sqlState, type Transaction } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 
+const PATIENCE = { timeout: 20_000, interval: 30 }
+
 let database: TestDatabase
 beforeAll(async () => {
   database = await testDatabase('inventory')
@@ -170,14 +172,14 @@ describe('a lost connection', () => {
   it('of an idle client ends nothing but that client', async () => {
     const pid = await database.db.transaction(ownPid)
     await kill(pid)
-    await vi.waitFor(async () => expect(await numberOf(1)).toBe(10))
+    await vi.waitFor(async () => expect(await numberOf(1)).toBe(10), PATIENCE)
     expect(await database.db.transaction(ownPid)).not.toBe(pid)
   })
 
   it('of all clients rejects what was in flight as "database down", and later work goes through', async () => {
     const flying = Array.from({ length: 4 }, () => failure(database.db.query(sql`select pg_sleep(20)`)))
     const sleeping = `from pg_stat_activity where datname = current_database() and query like 'select pg_sleep%'`
-    await vi.waitFor(async () => expect((await outside.query(`select pid ${sleeping}`)).rowCount).toBe(4))
+    await vi.waitFor(async () => expect((await outside.query(`select pid ${sleeping}`)).rowCount).toBe(4), PATIENCE)
     await outside.query(`select pg_terminate_backend(pid) ${sleeping}`)
     for (const error of await Promise.all(flying)) expect(isDatabaseDown(error)).toBe(true)
     expect(await numberOf(2)).toBe(20)

@@ -28,9 +28,9 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.stop()
   rmSync(dataDir, { recursive: true, force: true })
-})
+}, 60_000)
 
-describe('the embedded PostgreSQL', () => {
+describe('the embedded PostgreSQL', { timeout: 120_000 }, () => {
   it('is durable: fsync and synchronous_commit are on', async () => {
     expect(
       await query(server.urls.orders ?? '', "select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit"),

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { temporaryFolder } from '../support/folder.ts'
+import { killOrGone } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 /** `kill -9` of the supervisor, of everything, and Ctrl-C twice: the next start goes on from there. */
@@ -52,14 +53,21 @@ function servicePids(): number[] {
 }
 
 async function expectTheOrderToBeThere(): Promise<void> {
-  const answer = await fetch(`${url}/orders/${kept}`)
+  // Busy with its start it may refuse the first.
+  const answer = await until('an answer', async () => {
+    const found = await fetch(`${url}/orders/${kept}`)
+    return found.status !== 503 && found
+  })
   expect(await answer.json()).toMatchObject({ id: kept, status: 'confirmed' })
 }
 
 beforeAll(async () => {
   await start()
   const body = JSON.stringify({ user_id: 'u123', items: [{ product_id: 'a1', quantity: 1 }], payment_method: 'credit_card' })
-  const answer = await fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  const answer = await until('an order to be confirmed', async () => {
+    const reply = await fetch(`${url}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    return reply.status === 201 && reply
+  })
   kept = ((await answer.json()) as { id: string }).id
 }, 90_000)
 
@@ -84,7 +92,7 @@ it('starts at once after kill -9 of the supervisor, with the server that was lef
 
 it('starts after kill -9 of everything, PostgreSQL too', { timeout: 90_000 }, async () => {
   const all = [supervisor.pid as number, postgresPid(), ...servicePids()]
-  for (const pid of all) process.kill(pid, 'SIGKILL')
+  for (const pid of all) killOrGone(pid)
   await ended()
   await start()
   expect(postgresPid()).not.toBe(all[1])

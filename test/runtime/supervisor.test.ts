@@ -131,10 +131,14 @@ describe('the running system', () => {
       payment_method: 'credit_card',
       payment_token: 'tok_canary',
     }
-    const answer = await fetch(`${system.url}/orders`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'x-request-id': 'request-of-the-log-test' },
-      body: JSON.stringify(body),
+    // Busy with its start it may refuse the first.
+    const answer = await until('the order to be taken', async () => {
+      const reply = await fetch(`${system.url}/orders`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-request-id': 'request-of-the-log-test' },
+        body: JSON.stringify(body),
+      })
+      return reply.ok && reply
     })
     const { id } = (await answer.json()) as { id: string }
     for (const service of ['gateway', 'orders', 'inventory', 'payment', 'shipping']) {

@@ -118,7 +118,7 @@ describe('a fact', () => {
     }
     const orderId = await fact()
     void dying.once()
-    await expect.poll(() => dying.published.length).toBe(1)
+    await expect.poll(() => dying.published.length, { timeout: 20_000 }).toBe(1)
     await survivor.once()
     expect(survivor.published).toEqual([]) // its lease still runs
     await due()

@@ -9,6 +9,7 @@ import { sql } from '../../src/platform/postgres.ts'
 import type { RunningService } from '../../src/platform/service.ts'
 import { startShipping } from '../../src/shipping/start.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { freePorts } from '../support/system.ts'
 import { until } from '../support/until.ts'
 import { OrdersStandIn } from './orders-stand-in.ts'
 
@@ -22,8 +23,9 @@ const orders = new OrdersStandIn()
 beforeAll(async () => {
   database = await testDatabase('shipping')
   await orders.open()
+  const [port] = await freePorts(1)
   const config = readConfig({
-    SHIPPING_PORT: '56054',
+    SHIPPING_PORT: String(port),
     ORDERS_ADDRESS: `127.0.0.1:${orders.port}`,
     RPC_TIMEOUT_MS: '2000',
     BROKER_DATABASE_URL: NO_BROKER,

@@ -89,7 +89,7 @@ async function isReady(url: string, child: ChildProcess, said: () => string): Pr
 }
 
 /** A service ends by itself when its supervisor is gone, perhaps before it is its turn. */
-function killOrGone(pid: number): void {
+export function killOrGone(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch (error) {

@@ -119,10 +119,10 @@ describe('a running system', () => {
     expect(find(orders, 'comanda_orders_parked', { waits_for: 'shipping', work: 'undo' })).toBe(0)
     expect(find(await samples('payment'), 'comanda_payments_in_between_oldest_age_seconds')).toBeGreaterThanOrEqual(0)
     expect(find(await samples('shipping'), 'comanda_outbox_messages', { outbox: 'shipments' })).toBe(0)
-    for (const service of SERVICES) {
-      const failed = (await samples(service)).filter(({ name, value }) => name === 'comanda_metrics_failed' && value !== 0)
-      expect(failed).toEqual([])
-    }
+    const failed = async (service: (typeof SERVICES)[number]) =>
+      (await samples(service)).filter(({ name, value }) => name === 'comanda_metrics_failed' && value !== 0)
+    // One that the database was too slow for is left out of that look only.
+    for (const service of SERVICES) await until(`all metrics of ${service}`, async () => (await failed(service)).length === 0)
   })
 
   it('tells the result of the last audit once there was one', async () => {
