@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import pg from 'pg'
-import { embeddedUrls } from '../src/platform/embedded-postgres.ts'
 import type { System } from '../test/support/system.ts'
+import { ask } from './store-cost.ts'
 
 /** What a stretch of work has cost, by /proc and PostgreSQL's own counters. */
 export type Resources = { cpuSeconds: Record<string, number>; walBytes: number; tableBytes: number }
@@ -10,15 +9,12 @@ export type Resources = { cpuSeconds: Record<string, number>; walBytes: number; 
 const TICK = 100
 
 export async function resources(system: System): Promise<Resources> {
-  const urls = (await embeddedUrls(String(system.env.DATA_DIR))) ?? {}
-  const client = new pg.Client({ connectionString: urls.orders ?? '' })
-  await client.connect()
-  const { rows } = await client.query(
+  const [found] = await ask<{ wal: number; tables: number }>(
+    system,
     `select (pg_current_wal_lsn() - '0/0'::pg_lsn)::float8 as wal,
        (select sum(pg_database_size(datname))::float8 from pg_database where datname !~ '^(template|monolith)') as tables`,
   )
-  await client.end()
-  const [{ wal, tables }] = rows as [{ wal: number; tables: number }]
+  const { wal, tables } = found ?? { wal: 0, tables: 0 }
   return { cpuSeconds: cpuSeconds(system.pids()), walBytes: wal, tableBytes: tables }
 }
 

@@ -6,9 +6,10 @@ import { until } from '../test/support/until.ts'
 /** What PostgreSQL itself counts of the work of a system's whole server. */
 export type Counters = Record<string, number>
 
-async function ask<T>(system: System, text: string, database = 'orders'): Promise<T[]> {
+/** One statement on the system's server, in the database of orders. */
+export async function ask<T>(system: System, text: string): Promise<T[]> {
   const urls = (await embeddedUrls(String(system.env.DATA_DIR))) ?? {}
-  const client = new pg.Client({ connectionString: urls[database] ?? '' })
+  const client = new pg.Client({ connectionString: urls.orders ?? '' })
   await client.connect()
   try {
     return (await client.query(text)).rows as T[]
